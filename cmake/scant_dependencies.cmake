@@ -1,0 +1,12 @@
+# System libraries; `make deps` installs them on Debian and Ubuntu.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json 3.9 REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)
+pkg_check_modules(openblas REQUIRED IMPORTED_TARGET openblas)
+add_library(scant_openblas INTERFACE)
+target_link_libraries(scant_openblas INTERFACE PkgConfig::openblas)

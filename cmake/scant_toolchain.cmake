@@ -1,0 +1,41 @@
+# Language level, warnings, sanitizers and the instruction-set flags of single files.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+add_library(scant_options INTERFACE)
+# Contraction into FMA would make an ISA's codes differ from the reference's.
+target_compile_options(scant_options INTERFACE -ffp-contract=off)
+# Only for what is built here: a user of the installed library keeps its own warnings.
+add_library(scant_warnings INTERFACE)
+target_compile_options(scant_warnings INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor
+  -Wno-missing-field-initializers
+  $<$<BOOL:${SCANT_WERROR}>:-Werror>)
+if(SCANT_SANITIZE)
+  string(REPLACE ";" "," _sanitizers "${SCANT_SANITIZE}")
+  add_compile_options(-fsanitize=${_sanitizers} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${_sanitizers})
+endif()
+
+# An ISA file's stem names its target; nothing else in the build may use these flags.
+function(scant_isa_flags)
+  foreach(file ${ARGN})
+    get_filename_component(stem ${file} NAME_WE)
+    if(stem STREQUAL "x86_avx2")
+      set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c;-mbmi2")
+    elseif(stem STREQUAL "x86_avx512")
+      set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS
+        "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512cd;-mavx2;-mfma;-mf16c;-mbmi2")
+    endif()
+  endforeach()
+endfunction()

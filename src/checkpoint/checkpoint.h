@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/dtype.h"
+#include "core/tensor.h"
+
+namespace scant {
+
+/// A tensor as it is stored, whatever the container.
+struct StoredTensor {
+  std::string name;            ///< Hugging Face name; containers with other names translate
+  Shape shape;                 ///< outermost dimension first
+  std::string type;            ///< "F32", "BF16", or a GGUF block type such as "Q4_1"
+  std::optional<DType> dtype;  ///< set for plain types that can be copied byte for byte
+  int64_t bytes = 0;           ///< as stored
+  std::string file;            ///< where it lies, for messages and for sharding the output alike
+  int64_t rows() const { return shape.empty() ? 1 : shape[0]; }
+  int64_t row_size() const { return shape.empty() ? 1 : element_count(shape) / shape[0]; }
+};
+
+/// What a tokenizer is made from.
+struct TokenizerFiles {
+  std::string tokenizer_json;         ///< text of tokenizer.json; empty if there is none
+  std::string tokenizer_config_json;  ///< text of tokenizer_config.json; may be empty
+  std::string source;                 ///< file named in messages
+};
+/// The vocabulary of a GGUF file (keys tokenizer.ggml.*).
+struct GgufVocabulary {
+  std::string model;  ///< "gpt2" or "llama"
+  std::string pre;    ///< "default", "smollm", "qwen2", ...
+  std::vector<std::string> tokens;
+  std::vector<float> scores;
+  std::vector<int32_t> types;
+  std::vector<std::string> merges;
+  std::optional<int64_t> bos, eos, unknown, padding;
+  std::optional<bool> add_bos, add_eos, add_space_prefix;
+  std::string chat_template;
+  std::string source;
+};
+
+/// A model on disk: its configuration (Hugging Face's keys), its tensors (Hugging Face's names and
+/// orientation), its tokenizer. Everything is memory-mapped; values are widened on reading.
+class Checkpoint {
+ public:
+  virtual ~Checkpoint() = default;
+
+  /// Opens a Hugging Face folder or a GGUF file (all_containers.cc lists the kinds). A folder or
+  /// GGUF that holds only a tokenizer opens too: it has no tensors.
+  /// Throws Error naming the file and tensor that is truncated, overlapping, missing or absurd.
+  static std::unique_ptr<Checkpoint> open(const std::string& path);
+
+  virtual const std::string& path() const = 0;
+  virtual std::string_view container() const = 0;  ///< "safetensors", "GGUF v3"
+  /// Keys of config.json. For GGUF: made from its metadata. Null JSON if only a tokenizer is there.
+  virtual const nlohmann::json& config() const = 0;
+  virtual const std::vector<StoredTensor>& tensors() const = 0;  ///< in file order
+  virtual std::optional<TokenizerFiles> tokenizer_files() const = 0;
+  virtual const GgufVocabulary* gguf_vocabulary() const { return nullptr; }
+
+  /// Null if there is no such tensor.
+  const StoredTensor* find(std::string_view name) const;
+  /// Throws Error naming the checkpoint and the tensor if it is missing.
+  const StoredTensor& require(std::string_view name) const;
+
+  /// Widens rows [begin, begin + count) of the first dimension to float32 (a vector: one row per
+  /// value). `out.size()` = count x row_size. Thread-safe.
+  virtual void read_rows(const StoredTensor& tensor, int64_t begin, int64_t count,
+                         std::span<float> out) const = 0;
+  /// The stored bytes of a plain tensor, for copying. Null data for block types.
+  virtual TensorView raw(const StoredTensor& tensor) const = 0;
+  /// Other small files that belong to the model (generation_config.json, ...): names in the folder.
+  virtual std::vector<std::string> companion_files() const { return {}; }
+};
+
+}  // namespace scant

@@ -1,0 +1,59 @@
+#include "core/tensor.h"
+
+#include <cstring>
+#include <new>
+
+#include "core/error.h"
+
+namespace scant {
+
+int64_t element_count(const Shape& shape) {
+  int64_t count = 1;
+  for (const int64_t extent : shape) count *= extent;
+  return count;
+}
+
+std::string shape_text(const Shape& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (i != 0) text += ", ";
+    text += std::to_string(shape[i]);
+  }
+  return text + "]";
+}
+
+Buffer::Buffer(size_t bytes, Stream stream) : bytes_(bytes), stream_(stream) {
+  if (stream.device.kind != DeviceKind::kCpu) {
+    throw Error("device", "this build has no CUDA support; expected the CPU");
+  }
+  if (bytes != 0) {
+    data_.reset(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{64})));
+  }
+}
+
+void Buffer::Free::operator()(std::byte* data) const noexcept {
+  ::operator delete (data, std::align_val_t{64});
+}
+
+Matrix::Matrix(int64_t rows, int64_t cols)
+    : buffer_(static_cast<size_t>(rows) * static_cast<size_t>(cols) * sizeof(float)),
+      rows_(rows),
+      cols_(cols) {}
+
+Matrix Matrix::zeros(int64_t rows, int64_t cols) {
+  Matrix result(rows, cols);
+  if (result.size() != 0) std::memset(result.data(), 0, result.values().size_bytes());
+  return result;
+}
+
+Matrix Matrix::copy_of(ConstMatrixView source) {
+  Matrix result(source.rows, source.cols);
+  for (int64_t r = 0; r < source.rows; ++r) {
+    if (source.cols != 0) {
+      std::memcpy(result.row(r), source.row(r), static_cast<size_t>(source.cols) * sizeof(float));
+    }
+  }
+  return result;
+}
+
+}  // namespace scant

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/context.h"
+#include "core/tensor.h"
+#include "formats/mask.h"
+#include "formats/number_format.h"
+
+namespace scant {
+
+/// A quantized matrix, unpacked: one code per value, one scale per block. The scalar definition
+/// that solvers, layouts and kernels share. A block is what shares one scale: the whole tensor, a
+/// row, or a group of a row.
+struct QuantizedMatrix {
+  NumberFormat format;
+  int64_t rows = 0;
+  int64_t cols = 0;
+  std::vector<uint8_t> codes;        ///< rows x cols, the element's code in the low bits
+  std::vector<float> scales;         ///< one per block, as stored (after rounding)
+  std::vector<int32_t> zero_points;  ///< one per block, for `:asym` only
+  float tensor_scale = 1.0f;         ///< NVFP4's second level; 1 elsewhere
+  Matrix plain;                      ///< the values themselves for fp32, bf16, fp16
+
+  int64_t blocks_per_row() const;  ///< 1 for :channel and :token; 0 for :tensor
+  int64_t block_of(int64_t row, int64_t col) const;
+};
+
+/// How to choose scales and codes.
+struct QuantizeOptions {
+  /// Only kept values take part: scales are chosen from them, pruned ones get the code of zero.
+  /// Null: all.
+  const Mask* mask = nullptr;
+  /// Reuse these scales (from another quantization of the same shape and format) instead of
+  /// choosing: "at the dense block's scale".
+  const QuantizedMatrix* scales_from = nullptr;
+  uint64_t seed = 0;    ///< for `:stoch`
+  uint64_t stream = 0;  ///< for `:stoch`: distinguishes tensors
+};
+
+/// Round to nearest (even), or `:mse`, or `:stoch`, by `format`. Throws Error if a value is NaN or
+/// infinite, naming its index. Deterministic for any number of threads.
+QuantizedMatrix quantize(ConstMatrixView values, const NumberFormat& format,
+                         const QuantizeOptions& options, Context& context);
+
+/// code times scale in float32, per value. `out` has the same shape.
+void dequantize(const QuantizedMatrix& quantized, MatrixView out);
+
+/// values -> dequantize(quantize(values)), in place, row by row and without codes: what activations
+/// go through. Equal to the two steps bit for bit.
+void quantize_in_place(MatrixView values, const NumberFormat& format,
+                       const QuantizeOptions& options);
+
+}  // namespace scant

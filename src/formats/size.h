@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "formats/number_format.h"
+#include "formats/pattern.h"
+
+namespace scant {
+
+/// Bytes of one stored matrix, everything counted.
+struct StoredSize {
+  std::string layout;     ///< name of the layout that stores it: "dense", "n_of_m", "bitmask", ...
+  int64_t weights = 0;    ///< rows x cols, pruned ones included
+  int64_t codes = 0;      ///< bytes of the codes of kept values
+  int64_t positions = 0;  ///< bytes that say where kept values stand
+  int64_t scales = 0;
+  int64_t zero_points = 0;
+  int64_t constants = 0;  ///< per-tensor constants (NVFP4's float32, ...)
+  int64_t padding = 0;
+  int64_t total() const { return codes + positions + scales + zero_points + constants + padding; }
+  double bits_per_weight() const {
+    return 8.0 * static_cast<double>(total()) / static_cast<double>(weights);
+  }
+};
+
+/// The smallest layout that can hold this combination (all_layouts.h lists them), and its size.
+/// `kept` is the number of kept weights (needed by patterns without a fixed count).
+/// Throws Error with the sentence that refuses if no layout can hold it.
+StoredSize stored_size(int64_t rows, int64_t cols, const NumberFormat& format,
+                       const std::optional<SparsityPattern>& pattern, int64_t kept);
+
+}  // namespace scant

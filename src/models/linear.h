@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/tensor.h"
+#include "formats/number_format.h"
+
+namespace scant {
+
+/// Where a linear layer stands and how its weight is stored.
+struct LinearInfo {
+  std::string name;    ///< module name: "model.layers.0.self_attn.q_proj"
+  std::string tensor;  ///< its weight: "model.layers.0.self_attn.q_proj.weight"
+  std::string kind;    ///< last part of the name: "q_proj", "fc1", "c_attn"
+  int64_t block = 0;   ///< depth
+  int64_t outputs = 0;
+  int64_t inputs = 0;
+  bool transposed = false;  ///< stored inputs x outputs (GPT-2's Conv1D)
+};
+
+/// A linear layer as data: input transform -> activation format -> sum of terms -> bias.
+/// Size adds over terms; the error is that of the sum.
+struct DenseTerm {
+  Matrix weight;  ///< outputs x inputs
+};
+using LinearTerm = std::variant<DenseTerm>;  // packed matrices and A times B join here
+
+struct LinearLayer {
+  LinearInfo info;
+  std::optional<NumberFormat> activation;  ///< format of the inputs, quantized on the fly
+  std::vector<LinearTerm> terms;
+  std::vector<float> bias;  ///< empty or outputs
+};
+
+/// y = layer(x), tokens x outputs. Single-threaded. The one place where models meet weights.
+void linear(const LinearLayer& layer, ConstMatrixView x, MatrixView y);
+
+/// Where parameters come from: a checkpoint, or a checkpoint with some weights replaced.
+class WeightSource {
+ public:
+  virtual ~WeightSource() = default;
+  /// A vector or matrix parameter by tensor name, float32. Throws Error naming it if missing.
+  virtual Matrix parameter(const std::string& tensor) const = 0;
+  virtual bool has(const std::string& tensor) const = 0;
+  /// Rows of a matrix parameter (embedding lookups, slices of the head).
+  virtual Matrix rows(const std::string& tensor, int64_t begin, int64_t count) const = 0;
+  /// A linear layer, with its activation format if the model carries one; bias from `NAME.bias`
+  /// if present.
+  virtual LinearLayer linear(const LinearInfo& info) const = 0;
+};
+
+}  // namespace scant

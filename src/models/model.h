@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "checkpoint/checkpoint.h"
+#include "core/context.h"
+#include "core/tensor.h"
+#include "formats/number_format.h"
+#include "models/linear.h"
+
+namespace scant {
+
+/// One sample on its way through the stages. For a language model: tokens x features.
+struct State {
+  std::vector<int32_t> tokens;  ///< the window's ids
+  int64_t first_position = 0;   ///< position of tokens[0]
+  Matrix hidden;                ///< what the last stage made
+};
+
+/// Sees activations on their way: calibration statistics, layer errors.
+class Tap {
+ public:
+  virtual ~Tap() = default;
+  /// The input of a linear layer, tokens x features, before activation quantization. Called from
+  /// several threads at once for different samples.
+  virtual void linear_input(const LinearInfo&, ConstMatrixView /*input*/, int64_t /*sample*/) {}
+};
+
+/// A stage with its parameters in memory.
+class LoadedStage {
+ public:
+  virtual ~LoadedStage() = default;
+  /// Advances one sample. Thread-safe: stages are shared by samples. Single-threaded inside, so
+  /// that results do not depend on the number of threads.
+  virtual void run(State& state, int64_t sample, Tap* tap) const = 0;
+};
+
+/// A step State -> State of a model: an embedding, a transformer block, a final norm.
+class Stage {
+ public:
+  virtual ~Stage() = default;
+  virtual const std::string& name() const = 0;  ///< "embed", "block 3", "final norm"
+  /// The linear layers that belong to the stage, in the order of evaluation.
+  virtual const std::vector<LinearInfo>& linears() const = 0;
+  /// Reads parameters, widened to float32, from `weights`.
+  virtual std::unique_ptr<LoadedStage> load(const WeightSource& weights) const = 0;
+};
+
+/// The output head: hidden states to logits, in slices of the vocabulary so that memory stays
+/// bounded.
+class Head {
+ public:
+  virtual ~Head() = default;
+  virtual int64_t vocabulary() const = 0;
+  /// Rows [begin, begin + count) of the head's weight, count x features.
+  virtual Matrix load_slice(const WeightSource& weights, int64_t begin, int64_t count) const = 0;
+};
+
+/// Facts of an architecture that are printed or that callers need.
+struct ModelFacts {
+  std::string architecture;  ///< "LlamaForCausalLM"
+  int64_t layers = 0, hidden = 0, heads = 0, kv_heads = 0, head_dim = 0, feed_forward = 0;
+  int64_t vocabulary = 0;
+  int64_t positions = 0;  ///< the longest context; 0 = unlimited
+  bool tied_head = false;
+};
+
+/// A model: a list of stages over a checkpoint. Holds no weights itself; blocks are streamed.
+class Model {
+ public:
+  /// Opens and validates: every tensor of the architecture must be there with its shape.
+  /// Throws Error naming file and tensor. Reads scant.json if the folder has one: activation
+  /// formats of linear layers.
+  static std::unique_ptr<Model> open(const std::string& path);
+  static std::unique_ptr<Model> from_checkpoint(std::shared_ptr<const Checkpoint> checkpoint);
+
+  const Checkpoint& checkpoint() const { return *checkpoint_; }
+  const ModelFacts& facts() const { return facts_; }
+  const std::vector<std::unique_ptr<Stage>>& stages() const { return stages_; }
+  const Head& head() const { return *head_; }
+  /// The weights as stored. Substitute another WeightSource to evaluate changed weights.
+  const WeightSource& weights() const { return *weights_; }
+  /// All linear layers of the blocks, in order.
+  std::vector<LinearInfo> linears() const;
+
+ private:
+  friend class ModelBuilder;
+  std::shared_ptr<const Checkpoint> checkpoint_;
+  std::unique_ptr<WeightSource> weights_;
+  ModelFacts facts_;
+  std::vector<std::unique_ptr<Stage>> stages_;
+  std::unique_ptr<Head> head_;
+};
+
+/// Runs all stages over a batch of samples: each stage is loaded once for the batch, samples run
+/// in parallel. `after_stage(index)` is called after each stage (growth of errors, calibration).
+void run_stages(const Model& model, const WeightSource& weights, std::span<State> batch, Tap* tap,
+                Context& context, const std::function<void(size_t)>& after_stage = {});
+
+/// Logits of one state, tokens x vocabulary; for short inputs and tests.
+Matrix logits(const Model& model, const State& state, Context& context);
+
+}  // namespace scant
