@@ -21,6 +21,9 @@ add_library(scant_warnings INTERFACE)
 target_compile_options(scant_warnings INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor
   -Wno-missing-field-initializers
   $<$<BOOL:${SCANT_WERROR}>:-Werror>)
+if(SCANT_FUZZ)  # coverage feedback in the libraries, the driver only in the targets
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
 if(SCANT_SANITIZE)
   string(REPLACE ";" "," _sanitizers "${SCANT_SANITIZE}")
   add_compile_options(-fsanitize=${_sanitizers} -fno-omit-frame-pointer -fno-sanitize-recover=all)
