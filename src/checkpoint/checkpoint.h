@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -20,11 +19,13 @@ struct StoredTensor {
   std::string name;            ///< Hugging Face name; containers with other names translate
   Shape shape;                 ///< outermost dimension first
   std::string type;            ///< "F32", "BF16", or a GGUF block type such as "Q4_1"
-  std::optional<DType> dtype;  ///< set for plain types that can be copied byte for byte
+  std::optional<DType> dtype;  ///< set for plain types, absent for block types
   int64_t bytes = 0;           ///< as stored
-  std::string file;            ///< where it lies, for messages and for sharding the output alike
+  std::string file;            ///< name of the file it lies in, for sharding the output alike
+  size_t index = 0;            ///< position in Checkpoint::tensors()
   int64_t rows() const { return shape.empty() ? 1 : shape[0]; }
-  int64_t row_size() const { return shape.empty() ? 1 : element_count(shape) / shape[0]; }
+  /// Elements per row. The product of all extents fits in int64_t, zero extents counted as one.
+  int64_t row_size() const;
 };
 
 /// What a tokenizer is made from.
@@ -60,24 +61,28 @@ class Checkpoint {
 
   virtual const std::string& path() const = 0;
   virtual std::string_view container() const = 0;  ///< "safetensors", "GGUF v3"
-  /// Keys of config.json. For GGUF: made from its metadata. Null JSON if only a tokenizer is there.
+  /// Keys of config.json. For GGUF: made from its metadata (llama_gguf.h). Null JSON if there is
+  /// none because only a tokenizer is there.
   virtual const nlohmann::json& config() const = 0;
   virtual const std::vector<StoredTensor>& tensors() const = 0;  ///< in file order
   virtual std::optional<TokenizerFiles> tokenizer_files() const = 0;
   virtual const GgufVocabulary* gguf_vocabulary() const { return nullptr; }
 
   /// Null if there is no such tensor.
-  const StoredTensor* find(std::string_view name) const;
+  virtual const StoredTensor* find(std::string_view name) const;
   /// Throws Error naming the checkpoint and the tensor if it is missing.
   const StoredTensor& require(std::string_view name) const;
 
   /// Widens rows [begin, begin + count) of the first dimension to float32 (a vector: one row per
-  /// value). `out.size()` = count x row_size. Thread-safe.
+  /// value). `out.size()` = count x row_size. Thread-safe. Throws Error if the tensor's type is not
+  /// one for weights, or if the rows or `out` do not fit it.
   virtual void read_rows(const StoredTensor& tensor, int64_t begin, int64_t count,
                          std::span<float> out) const = 0;
-  /// The stored bytes of a plain tensor, for copying. Null data for block types.
+  /// The stored bytes of a plain tensor, for copying. Null data where bytes cannot be copied:
+  /// block types, and tensors that the container keeps in another row order.
   virtual TensorView raw(const StoredTensor& tensor) const = 0;
-  /// Other small files that belong to the model (generation_config.json, ...): names in the folder.
+  /// The small files beside config.json and the weights that belong to the model (tokenizer.json,
+  /// generation_config.json, chat_template.jinja, ...): names in the folder. None for GGUF.
   virtual std::vector<std::string> companion_files() const { return {}; }
 };
 
