@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/context.h"
 #include "core/tensor.h"
@@ -17,15 +18,27 @@ struct SparsityPattern {
 
   /// Throws Error naming the part that is wrong and what is allowed.
   static SparsityPattern parse(std::string_view spelling);
+  /// The shortest spelling that parses to this pattern.
   std::string spelling() const;
+  /// The family's name: "unstructured", "n_of_m", "block", "structured".
+  std::string_view family() const;
 
   /// Keeps the values with the largest scores that the pattern allows. On equal scores the lower
-  /// index is pruned first. `scores` are non-negative for magnitudes (any sign is allowed: gains
-  /// can be negative); block and structured patterns sum the scores of a unit.
+  /// index is pruned first. Any sign is allowed (gains can be negative); block and structured
+  /// patterns sum the scores of a unit, in double. Deterministic for any number of threads.
   Mask select(ConstMatrixView scores, Context& context) const;
+  /// The same by |value|, and by the sum of squares for a unit, without a copy of the values.
+  Mask select_magnitude(ConstMatrixView values, Context& context) const;
 
   /// True if `mask` keeps no more than the pattern allows anywhere.
   bool allows(const Mask& mask) const;
+  /// The number of weights that select() keeps of rows x cols; for blocks with ragged edges the
+  /// largest possible one.
+  int64_t most_kept(int64_t rows, int64_t cols) const;
+
+  /// Members of every family, for tests, benchmarks and tables.
+  static std::vector<SparsityPattern> examples();
+  friend bool operator==(const SparsityPattern&, const SparsityPattern&) = default;
 };
 
 }  // namespace scant

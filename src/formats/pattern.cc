@@ -1,0 +1,58 @@
+#include "formats/pattern.h"
+
+#include "core/error.h"
+
+namespace scant {
+
+SparsityPattern SparsityPattern::parse(std::string_view spelling) {
+  const PatternSpelling parts = PatternSpelling::split(spelling);
+  std::optional<SparsityPattern> found;
+  std::string allowed;
+  AllPatterns::for_each([&]<typename Family>() {
+    if (!found) {
+      if (const auto pattern = Family::parse(parts)) found = SparsityPattern{*pattern};
+    }
+    allowed += (allowed.empty() ? "" : ", ") + std::string(Family::kSpellings);
+  });
+  if (found) return *found;
+  const bool is_head_known = parts.option && parts.is_percentage();
+  if (is_head_known) Percent::parse(parts);  // a wrong percentage is the first thing to say
+  parts.refuse(is_head_known ? *parts.option : parts.head, "is unknown; allowed are " + allowed);
+}
+
+std::string SparsityPattern::spelling() const {
+  return std::visit([](const auto& family) { return family.spelling(); }, pattern);
+}
+
+std::string_view SparsityPattern::family() const {
+  return std::visit([](const auto& family) { return std::string_view(family.kName); }, pattern);
+}
+
+Mask SparsityPattern::select(ConstMatrixView scores, Context& context) const {
+  const Scores additive{scores, Scores::Kind::kAdditive};
+  return std::visit([&](const auto& family) { return family.select(additive, context); }, pattern);
+}
+
+Mask SparsityPattern::select_magnitude(ConstMatrixView values, Context& context) const {
+  const Scores magnitudes{values, Scores::Kind::kMagnitude};
+  return std::visit([&](const auto& family) { return family.select(magnitudes, context); },
+                    pattern);
+}
+
+bool SparsityPattern::allows(const Mask& mask) const {
+  return std::visit([&](const auto& family) { return family.allows(mask); }, pattern);
+}
+
+int64_t SparsityPattern::most_kept(int64_t rows, int64_t cols) const {
+  return std::visit([&](const auto& family) { return family.most_kept(rows, cols); }, pattern);
+}
+
+std::vector<SparsityPattern> SparsityPattern::examples() {
+  std::vector<SparsityPattern> all;
+  AllPatterns::for_each([&]<typename Family>() {
+    for (const Family& pattern : Family::examples()) all.push_back({pattern});
+  });
+  return all;
+}
+
+}  // namespace scant
