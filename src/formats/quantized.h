@@ -13,7 +13,7 @@ namespace scant {
 
 /// A quantized matrix, unpacked: one code per value, one scale per block. The scalar definition
 /// that solvers, layouts and kernels share. A block is what shares one scale: the whole tensor, a
-/// row, or a group of a row.
+/// row, or a group of a row; blocks are numbered row by row.
 struct QuantizedMatrix {
   NumberFormat format;
   int64_t rows = 0;
@@ -21,20 +21,24 @@ struct QuantizedMatrix {
   std::vector<uint8_t> codes;        ///< rows x cols, the element's code in the low bits
   std::vector<float> scales;         ///< one per block, as stored (after rounding)
   std::vector<int32_t> zero_points;  ///< one per block, for `:asym` only
-  float tensor_scale = 1.0f;         ///< NVFP4's second level; 1 elsewhere
-  Matrix plain;                      ///< the values themselves for fp32, bf16, fp16
+  /// NVFP4's second level: one for a weight, one per row for activations; empty elsewhere.
+  std::vector<float> tensor_scales;
+  Matrix plain;  ///< the values themselves for fp32, bf16, fp16
 
-  int64_t blocks_per_row() const;  ///< 1 for :channel and :token; 0 for :tensor
+  int64_t blocks_per_row() const;  ///< 1 for :channel and :token; 0 for :tensor and plain formats
   int64_t block_of(int64_t row, int64_t col) const;
+  /// What codes of `row` in `block` are multiplied by: stored scale times tensor scale in float32,
+  /// and the zero point.
+  BlockScale block_scale(int64_t row, int64_t block) const;
 };
 
 /// How to choose scales and codes.
 struct QuantizeOptions {
-  /// Only kept values take part: scales are chosen from them, pruned ones get the code of zero.
-  /// Null: all.
+  /// Only kept values take part: scales are chosen from them, pruned ones get the code of zero
+  /// (`binary` has none: the mask alone says that they are zero). Null: all.
   const Mask* mask = nullptr;
-  /// Reuse these scales (from another quantization of the same shape and format) instead of
-  /// choosing: "at the dense block's scale".
+  /// Reuse these scales (from another quantization of the same shape, element and granularity)
+  /// instead of choosing: "at the dense block's scale".
   const QuantizedMatrix* scales_from = nullptr;
   uint64_t seed = 0;    ///< for `:stoch`
   uint64_t stream = 0;  ///< for `:stoch`: distinguishes tensors
@@ -49,7 +53,7 @@ QuantizedMatrix quantize(ConstMatrixView values, const NumberFormat& format,
 void dequantize(const QuantizedMatrix& quantized, MatrixView out);
 
 /// values -> dequantize(quantize(values)), in place, row by row and without codes: what activations
-/// go through. Equal to the two steps bit for bit.
+/// go through. Equal to the two steps bit for bit. Single-threaded.
 void quantize_in_place(MatrixView values, const NumberFormat& format,
                        const QuantizeOptions& options);
 

@@ -1,0 +1,292 @@
+#include "formats/number_format.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "formats/spelling.h"
+
+namespace scant {
+namespace {
+
+constexpr int64_t kLargestGroup = int64_t{1} << 30;
+constexpr std::string_view kScalePrefix = "scale=";
+
+std::string_view row_word(Role role) { return role == Role::kWeight ? "channel" : "token"; }
+
+ScaleStorage default_storage(const ElementRules& rules, const Granularity& granularity) {
+  if (rules.storage) return *rules.storage;
+  return granularity.kind == Granularity::Kind::kGroup ? ScaleStorage::kBF16 : ScaleStorage::kF32;
+}
+
+// A scale of 0 (the block of zeros of an element without a zero) needs a storage that has 0.
+bool can_store(ScaleStorage storage, const ElementRules& rules) {
+  return storage != ScaleStorage::kE8M0 || rules.zero_scale != 0.0f;
+}
+
+// "scale=fp32|bf16|..." as far as the element can be stored with it.
+std::string scale_words(const ElementRules& rules) {
+  std::vector<std::string_view> names;
+  for (const ScaleStorage storage : kScaleStorages) {
+    if (can_store(storage, rules)) names.push_back(scale_storage_name(storage));
+  }
+  return fmt::format("{}{}", kScalePrefix, fmt::join(names, "|"));
+}
+
+// What may follow an element, each with its colon.
+template <NamedElement T>
+std::vector<std::string> allowed_parts(const T& element, Role role) {
+  const ElementRules rules = element.rules();
+  std::vector<std::string> parts;
+  if (rules.scales == ElementRules::Scales::kNone) return parts;
+  if (rules.scales == ElementRules::Scales::kAny) {
+    parts = {":tensor", fmt::format(":{}", row_word(role))};
+  }
+  parts.push_back(rules.scales == ElementRules::Scales::kBlocks ? ":block=N" : ":gN");
+  for (const std::string_view word : T::option_words()) parts.push_back(fmt::format(":{}", word));
+  parts.insert(parts.end(), {":mse", ":stoch"});
+  if (!rules.storage) parts.push_back(":" + scale_words(rules));
+  return parts;
+}
+
+// Reads the parts after the element into a format.
+template <NamedElement T>
+class PartParser {
+ public:
+  PartParser(std::string_view spelling, Role role, T element)
+      : spelling_(spelling), role_(role), element_(std::move(element)), rules_(element_.rules()) {}
+
+  NumberFormat parse(const std::vector<std::string_view>& parts) {
+    for (size_t i = 1; i < parts.size(); ++i) {
+      if (parts[i].empty()) refuse("empty part after a colon");
+      for (size_t j = 1; j < i; ++j) {
+        if (parts[j] == parts[i]) refuse(fmt::format("{} twice", quoted_part(parts[i])));
+      }
+      read(parts[i]);
+    }
+    rules_ = element_.rules();
+    NumberFormat format;
+    format.granularity = granularity_.value_or(rules_.granularity);
+    format.scale_storage = storage_.value_or(default_storage(rules_, format.granularity));
+    format.element = element_;
+    format.role = role_;
+    format.mse = mse_;
+    format.stochastic = stochastic_;
+    return format;
+  }
+
+ private:
+  void read(std::string_view part) {
+    if (rules_.scales != ElementRules::Scales::kNone) {
+      if (read_granularity(part) || read_rounding(part) || read_storage(part)) return;
+      for (const std::string_view word : T::option_words()) {
+        if (word != part) continue;
+        try {
+          element_.set_option(word);
+        } catch (const Error& contradiction) {
+          refuse(contradiction.what());
+        }
+        return;
+      }
+    }
+    const std::vector<std::string> allowed = allowed_parts(element_, role_);
+    refuse(fmt::format("{} does not apply to {} of {}; allowed after it: {}", quoted_part(part),
+                       element_.name(), role_ == Role::kWeight ? "weights" : "activations",
+                       allowed.empty() ? "nothing" : fmt::format("{}", fmt::join(allowed, ", "))));
+  }
+
+  bool read_granularity(std::string_view part) {
+    const bool any = rules_.scales == ElementRules::Scales::kAny;
+    if (any && part == "tensor") {
+      set_granularity(part, {Granularity::Kind::kTensor, 0});
+      return true;
+    }
+    if (any && part == row_word(role_)) {
+      set_granularity(part, {Granularity::Kind::kRow, 0});
+      return true;
+    }
+    const std::string_view prefix = rules_.scales == ElementRules::Scales::kBlocks ? "block=" : "g";
+    if (!part.starts_with(prefix)) return false;
+    const auto size = parse_decimal(part.substr(prefix.size()), kLargestGroup);
+    if (!size || *size == 0) {
+      refuse(fmt::format("{} is no size; allowed: {}1 to {}{}", quoted_part(part), prefix, prefix,
+                         kLargestGroup));
+    }
+    set_granularity(part, {Granularity::Kind::kGroup, *size});
+    return true;
+  }
+
+  void set_granularity(std::string_view part, Granularity granularity) {
+    if (granularity_) {
+      refuse(
+          fmt::format("{} contradicts an earlier granularity; allowed is one", quoted_part(part)));
+    }
+    granularity_ = granularity;
+  }
+
+  bool read_rounding(std::string_view part) {
+    if (part != "mse" && part != "stoch") return false;
+    (part == "mse" ? mse_ : stochastic_) = true;
+    if (mse_ && stochastic_) {
+      refuse(
+          "\"mse\" contradicts \"stoch\": a scale that clips makes stochastic rounding biased; "
+          "allowed is one");
+    }
+    return true;
+  }
+
+  bool read_storage(std::string_view part) {
+    if (rules_.storage || !part.starts_with(kScalePrefix)) return false;
+    const std::string_view name = part.substr(kScalePrefix.size());
+    for (const ScaleStorage storage : kScaleStorages) {
+      if (name != scale_storage_name(storage) || !can_store(storage, rules_)) continue;
+      if (storage_) refuse(fmt::format("{} contradicts an earlier scale=", quoted_part(part)));
+      storage_ = storage;
+      return true;
+    }
+    refuse(fmt::format("{} is no way to store a scale of {}; allowed: {}", quoted_part(part),
+                       element_.name(), scale_words(rules_)));
+  }
+
+  [[noreturn]] void refuse(const std::string& problem) const {
+    throw Error("format " + quoted_part(spelling_), problem);
+  }
+
+  std::string_view spelling_;
+  Role role_;
+  T element_;
+  ElementRules rules_;
+  std::optional<Granularity> granularity_;
+  std::optional<ScaleStorage> storage_;
+  bool mse_ = false;
+  bool stochastic_ = false;
+};
+
+}  // namespace
+
+NumberFormat NumberFormat::parse(std::string_view spelling, Role role) {
+  const std::vector<std::string_view> parts = split_spelling(spelling);
+  std::optional<NumberFormat> format;
+  std::vector<std::string_view> known;
+  AllElements::for_each([&]<typename T>(std::type_identity<T>) {
+    known.push_back(T::kSyntax);
+    if (format) return;
+    if (const auto element = T::parse(parts[0])) {
+      format = PartParser<T>(spelling, role, *element).parse(parts);
+    }
+  });
+  if (!format) {
+    throw Error("format " + quoted_part(spelling),
+                fmt::format("unknown element {}; allowed: {}", quoted_part(parts[0]),
+                            fmt::join(known, ", ")));
+  }
+  return *format;
+}
+
+std::string NumberFormat::spelling() const {
+  std::string text = element_name();
+  const ElementRules element_rules = rules();
+  if (granularity != element_rules.granularity) {
+    switch (granularity.kind) {
+      case Granularity::Kind::kNone:
+        break;
+      case Granularity::Kind::kTensor:
+        text += ":tensor";
+        break;
+      case Granularity::Kind::kRow:
+        text += fmt::format(":{}", row_word(role));
+        break;
+      case Granularity::Kind::kGroup:
+        text += fmt::format(":{}{}",
+                            element_rules.scales == ElementRules::Scales::kBlocks ? "block=" : "g",
+                            granularity.size);
+        break;
+    }
+  }
+  const std::string_view option = std::visit([](const auto& e) { return e.option(); }, element);
+  if (!option.empty()) text += fmt::format(":{}", option);
+  if (mse) text += ":mse";
+  if (stochastic) text += ":stoch";
+  if (scale_storage != default_storage(element_rules, granularity)) {
+    text += fmt::format(":{}{}", kScalePrefix, scale_storage_name(scale_storage));
+  }
+  return text;
+}
+
+std::string NumberFormat::element_name() const {
+  return std::visit([](const auto& e) { return e.name(); }, element);
+}
+
+ElementRules NumberFormat::rules() const {
+  return std::visit([](const auto& e) { return e.rules(); }, element);
+}
+
+bool NumberFormat::is_plain() const { return rules().scales == ElementRules::Scales::kNone; }
+
+int NumberFormat::code_bits() const {
+  return std::visit([](const auto& e) { return e.code_bits(); }, element);
+}
+
+int NumberFormat::scale_bits() const { return is_plain() ? 0 : scale_storage_bits(scale_storage); }
+
+int NumberFormat::zero_point_bits() const { return rules().zero_point ? code_bits() : 0; }
+
+int64_t NumberFormat::block_count(int64_t rows, int64_t cols) const {
+  switch (granularity.kind) {
+    case Granularity::Kind::kNone:
+      return 0;
+    case Granularity::Kind::kTensor:
+      return 1;
+    case Granularity::Kind::kRow:
+      return rows;
+    case Granularity::Kind::kGroup:
+      return rows * (cols / granularity.size + (cols % granularity.size != 0 ? 1 : 0));
+  }
+  return 0;
+}
+
+int64_t NumberFormat::tensor_scale_count(int64_t rows) const {
+  if (!rules().two_level) return 0;
+  return role == Role::kWeight ? 1 : rows;
+}
+
+bool NumberFormat::max_scaled() const {
+  const ElementPremises premises = std::visit([](const auto& e) { return e.premises(); }, element);
+  return premises.scale_from_absmax && premises.magnitudes_ordered && premises.zero_to_zero &&
+         !mse && !stochastic;
+}
+
+std::vector<std::string> number_format_examples(Role role) {
+  std::vector<std::string> all;
+  AllElements::for_each([&]<typename T>(std::type_identity<T>) {
+    const std::vector<std::string> elements = T::examples();
+    all.insert(all.end(), elements.begin(), elements.end());
+  });
+  // Every part once with every element it applies to; what does not apply is refused by parse().
+  const std::vector<std::string> bare = all;
+  for (const std::string& element : bare) {
+    for (const char* parts : {":tensor", ":channel", ":token", ":g32", ":g128", ":block=16", ":mse",
+                              ":stoch", ":g16:mse", ":g32:stoch:scale=fp16", ":scale=bf16",
+                              ":scale=e8m0", ":g32:mse:scale=e8m0", ":g16:scale=e4m3"}) {
+      try {
+        const std::string spelling = NumberFormat::parse(element + parts, role).spelling();
+        if (std::find(all.begin(), all.end(), spelling) == all.end()) all.push_back(spelling);
+      } catch (const Error&) {
+      }
+    }
+  }
+  return all;
+}
+
+std::vector<ElementHelp> number_format_help(Role role) {
+  std::vector<ElementHelp> lines;
+  AllElements::for_each([&]<typename T>(std::type_identity<T>) {
+    lines.push_back({std::string(T::kFamily), std::string(T::kSyntax), std::string(T::kMeaning),
+                     fmt::format("{}", fmt::join(allowed_parts(T{}, role), ", "))});
+  });
+  return lines;
+}
+
+}  // namespace scant
