@@ -18,17 +18,32 @@ struct StoredSize {
   int64_t scales = 0;
   int64_t zero_points = 0;
   int64_t constants = 0;  ///< per-tensor constants (NVFP4's float32, ...)
-  int64_t padding = 0;
+  int64_t padding = 0;    ///< what fills rows or blocks up to whole bytes
   int64_t total() const { return codes + positions + scales + zero_points + constants + padding; }
   double bits_per_weight() const {
     return 8.0 * static_cast<double>(total()) / static_cast<double>(weights);
   }
 };
 
+/// A matrix as a layout sees it: shape, number format, pattern (null: dense) and the number of kept
+/// weights.
+struct StoredMatrix {
+  int64_t rows = 0;
+  int64_t cols = 0;
+  const NumberFormat& format;
+  const SparsityPattern* pattern = nullptr;
+  int64_t kept = 0;
+};
+
 /// The smallest layout that can hold this combination (all_layouts.h lists them), and its size.
-/// `kept` is the number of kept weights (needed by patterns without a fixed count).
+/// `kept` is the number of kept weights: what the mask says, or pattern->most_kept(rows, cols)
+/// before there is one; the total is the same (docs/formats/layouts.md).
 /// Throws Error with the sentence that refuses if no layout can hold it.
 StoredSize stored_size(int64_t rows, int64_t cols, const NumberFormat& format,
                        const std::optional<SparsityPattern>& pattern, int64_t kept);
+
+/// The sentence that refuses, or nothing if some layout can hold the combination.
+std::optional<std::string> layout_refusal(const NumberFormat& format,
+                                          const std::optional<SparsityPattern>& pattern);
 
 }  // namespace scant

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "formats/spelling.h"
+
 namespace scant {
 namespace {
 
@@ -20,8 +22,8 @@ std::optional<BlockPattern> BlockPattern::parse(const PatternSpelling& spelling)
   }
   const std::string_view sides = spelling.option->substr(kOption.size());
   const size_t times = std::min(sides.find('x'), sides.size());
-  const auto rows = parse_count(sides.substr(0, times), kLargestSide);
-  const auto cols = parse_count(sides.substr(std::min(times + 1, sides.size())), kLargestSide);
+  const auto rows = parse_decimal(sides.substr(0, times), kLargestSide);
+  const auto cols = parse_decimal(sides.substr(std::min(times + 1, sides.size())), kLargestSide);
   if (!rows || !cols || *rows < 1 || *cols < 1) {
     spelling.refuse(*spelling.option, "must be block=RxC with R rows and C columns of 1 to " +
                                           std::to_string(kLargestSide) + ", such as block=1x16");

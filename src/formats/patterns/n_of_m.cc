@@ -3,6 +3,8 @@
 #include <array>
 #include <numeric>
 
+#include "formats/spelling.h"
+
 namespace scant {
 namespace {
 
@@ -59,8 +61,8 @@ std::vector<NOfMPattern> NOfMPattern::examples() {
 
 std::optional<NOfMPattern> NOfMPattern::parse(const PatternSpelling& spelling) {
   if (spelling.is_percentage() || !spelling.option) return std::nullopt;
-  const auto n = parse_count(spelling.head, kLargestGroup);
-  const auto m = parse_count(*spelling.option, kLargestGroup);
+  const auto n = parse_decimal(spelling.head, kLargestGroup);
+  const auto m = parse_decimal(*spelling.option, kLargestGroup);
   if (!n && !m) return std::nullopt;
   if (!n || !m) {
     spelling.refuse(n ? *spelling.option : spelling.head,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "formats/spelling.h"
 
 namespace scant {
 namespace {
@@ -10,17 +11,6 @@ namespace {
 constexpr int kDecimals = 6;
 constexpr int64_t kPerPercent = 1'000'000;
 constexpr int64_t kWhole = 100 * kPerPercent;
-constexpr size_t kLongestQuote = 40;
-
-// Spellings come from outside: an error must stay one readable line.
-std::string quoted(std::string_view text) {
-  std::string result = "'";
-  for (const char c : text.substr(0, kLongestQuote)) {
-    result += c >= 0x20 && c < 0x7f ? c : '?';
-  }
-  if (text.size() > kLongestQuote) result += "...";
-  return result + "'";
-}
 
 bool is_digits(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
@@ -38,23 +28,13 @@ PatternSpelling PatternSpelling::split(std::string_view text) {
 }
 
 void PatternSpelling::refuse(std::string_view part, std::string_view expected) const {
-  throw Error("sparsity " + quoted(text), quoted(part) + " " + std::string(expected));
-}
-
-std::optional<int64_t> parse_count(std::string_view text, int64_t largest) {
-  if (!is_digits(text) || text.size() > 9 || (text.size() > 1 && text[0] == '0')) {
-    return std::nullopt;
-  }
-  int64_t value = 0;
-  for (const char c : text) value = value * 10 + (c - '0');
-  if (value > largest) return std::nullopt;
-  return value;
+  throw Error("sparsity " + quoted_part(text), quoted_part(part) + " " + std::string(expected));
 }
 
 Percent Percent::parse(const PatternSpelling& spelling) {
   const std::string_view number = spelling.head.substr(0, spelling.head.size() - 1);
   const size_t point = std::min(number.find('.'), number.size());
-  const auto whole = parse_count(number.substr(0, point), 100);
+  const auto whole = parse_decimal(number.substr(0, point), 1'000'000);
   const std::string_view decimals = number.substr(std::min(point + 1, number.size()));
   if (!whole || (point < number.size() && (!is_digits(decimals) || decimals.size() > kDecimals))) {
     spelling.refuse(spelling.head,

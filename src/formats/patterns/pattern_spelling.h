@@ -16,12 +16,9 @@ struct PatternSpelling {
 
   static PatternSpelling split(std::string_view text);
   bool is_percentage() const { return head.ends_with('%'); }
-  /// Throws Error: "sparsity '50%:rows=3': 'rows=3' ...".
+  /// Throws Error: sparsity "50%:rows=3": "rows=3" ...
   [[noreturn]] void refuse(std::string_view part, std::string_view expected) const;
 };
-
-/// A decimal count without sign, leading zeros or anything after it, at most `largest`.
-std::optional<int64_t> parse_count(std::string_view text, int64_t largest);
 
 /// A share of pruned weights, kept exactly as written: up to six decimals.
 struct Percent {

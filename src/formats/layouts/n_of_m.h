@@ -1,0 +1,47 @@
+#pragma once
+
+#include "formats/layouts/stored_parts.h"
+
+namespace scant {
+
+/// N:M with one number per group that says which N of its M weights are kept.
+///
+///   positions  row 0: the rank of group 0, of group 1, ..., filled up to a byte; row 1: ...
+///   codes      row 0: the min(N, r) kept codes of each group, filled up to a byte; row 1: ...
+///   scales     one per block of the format, row by row; zero points and constants after them
+///
+/// The rank of kept positions p_1 < ... < p_N is sum C(p_i, i) (the combinatorial number system, in
+/// colexicographic order), 0 <= rank < C(M, N), in ceil(log2 C(M, N)) bits: 3 for 2:4, 2 for 1:4,
+/// 7 for 4:8, 14 for 8:16. A tail of r weights takes ceil(log2 C(r, min(N, r))) bits. Ranks of 64
+/// bits hold M <= 64.
+struct NOfMLayout {
+  static constexpr std::string_view kName = "n_of_m";
+  static constexpr std::string_view kMeaning =
+      "kept codes, and per group the rank of its positions (3 bits for 2:4)";
+  static constexpr int64_t kLargestGroup = 64;
+
+  static std::optional<std::string> refusal(const NumberFormat& format,
+                                            const SparsityPattern* pattern);
+  static StoredSize size(const StoredMatrix& matrix);
+  /// ceil(log2 C(m, n)), 0 <= n <= m <= kLargestGroup.
+  static int rank_bits(int64_t m, int64_t n);
+};
+
+/// N:M with the position of every kept weight in its group, as sparse tensor cores read it.
+///
+///   positions  row 0: the position of each kept weight, ceil(log2 M) bits, rising within a group,
+///              filled up to a byte; row 1: ...
+///   codes, scales  as in n_of_m
+///
+/// 2:4 takes 4 bits per quad: two positions of 2 bits.
+struct NOfMPositionsLayout {
+  static constexpr std::string_view kName = "n_of_m_positions";
+  static constexpr std::string_view kMeaning =
+      "kept codes, and the position of each in its group (two of 2 bits for 2:4)";
+
+  static std::optional<std::string> refusal(const NumberFormat& format,
+                                            const SparsityPattern* pattern);
+  static StoredSize size(const StoredMatrix& matrix);
+};
+
+}  // namespace scant
