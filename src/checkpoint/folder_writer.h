@@ -21,10 +21,10 @@ struct PlannedShard {
   std::vector<PlannedTensor> tensors;
 };
 
-/// Streams tensors into the safetensors files of a folder, and model.safetensors.index.json if there
-/// are several. Files, names, order and shapes are planned; the dtype of a tensor is known only
-/// when its data is (compression decides it by exactness). So each file starts with room for the
-/// longest header that the plan allows, filled in at the end and padded with spaces, which the
+/// Streams tensors into the safetensors files of a folder, and model.safetensors.index.json if
+/// there are several. Files, names, order and shapes are planned; the dtype of a tensor is known
+/// only when its data is (compression decides it by exactness). So each file starts with room for
+/// the longest header that the plan allows, filled in at the end and padded with spaces, which the
 /// safetensors specification permits. Memory: nothing but the header.
 class FolderWriter {
  public:
