@@ -43,4 +43,11 @@ float round_up_scale(double wanted, ScaleStorage storage) {
   return static_cast<float>(std::ceil(wanted / step) * step);
 }
 
+float round_down_scale(double limit, ScaleStorage storage) {
+  const StorageInfo& format = info(storage);
+  if (limit >= format.largest) return static_cast<float>(format.largest);
+  const uint64_t dropped = (uint64_t{1} << (52 - format.mantissa_bits)) - 1;
+  return static_cast<float>(std::bit_cast<double>(std::bit_cast<uint64_t>(limit) & ~dropped));
+}
+
 }  // namespace scant

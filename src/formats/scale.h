@@ -27,6 +27,8 @@ int scale_storage_bits(ScaleStorage storage);
 /// The smallest storable value >= `wanted` (finite, > 0); the largest storable one if there is
 /// none. Never 0.
 float round_up_scale(double wanted, ScaleStorage storage);
+/// The largest storable value <= `limit` (at least the smallest normal one), or the largest one.
+float round_down_scale(double limit, ScaleStorage storage);
 
 /// The scale of one block as encode and decode see it.
 struct BlockScale {
