@@ -25,6 +25,10 @@ constexpr size_t kLongestTensorName = 64;
 /// Bytes of a value by type; 0 where the size varies.
 constexpr std::array<uint64_t, 13> kValueBytes = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
 
+/// Shortest possible entries: names of one byte.
+constexpr uint64_t kSmallestKey = 8 + 1 + 4 + 1;
+constexpr uint64_t kSmallestTensor = 8 + 1 + 4 + 4 + 8;
+
 /// Reads forward through the header and never past its end.
 class Cursor {
  public:
@@ -190,6 +194,10 @@ GgufFile::GgufFile(std::span<const std::byte> bytes, std::string where)
   const auto tensor_count = cursor.read<uint64_t>("the number of tensors");
   const auto key_count = cursor.read<uint64_t>("the number of keys");
   // Counts are never trusted with memory: each entry must be there before the next is read.
+  if (key_count > cursor.left() / kSmallestKey || tensor_count > cursor.left() / kSmallestTensor) {
+    throw Error(where_, fmt::format("is truncated: claims {} keys and {} tensors in {} bytes",
+                                    key_count, tensor_count, bytes_.size()));
+  }
   for (uint64_t i = 0; i < key_count; ++i) {
     const std::string_view key = cursor.text(fmt::format("key {}", i));
     const std::string what = "key " + quoted_name(key);

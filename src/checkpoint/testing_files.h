@@ -4,10 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +42,66 @@ inline std::string safetensors_bytes(std::string_view header, std::string_view d
 inline std::string float_bytes(const std::vector<float>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
 }
+
+/// Builds GGUF files, well-formed or not, field by field.
+class GgufBuilder {
+ public:
+  template <typename T>
+  static std::string number(T value) {
+    return {reinterpret_cast<const char*>(&value), sizeof value};
+  }
+  static std::string text(std::string_view value) {
+    return number<uint64_t>(value.size()).append(value);
+  }
+
+  /// A key with a value that is already encoded.
+  GgufBuilder& key(std::string_view name, uint32_t type, const std::string& value) {
+    keys_ += text(name) + number(type) + value;
+    ++key_count;
+    return *this;
+  }
+  GgufBuilder& u32(std::string_view name, uint32_t value) { return key(name, 4, number(value)); }
+  GgufBuilder& f32(std::string_view name, float value) { return key(name, 6, number(value)); }
+  GgufBuilder& str(std::string_view name, std::string_view value) {
+    return key(name, 8, text(value));
+  }
+  GgufBuilder& array(std::string_view name, uint32_t type, uint64_t count,
+                     const std::string& items) {
+    return key(name, 9, number(type) + number(count) + items);
+  }
+
+  /// A tensor with extents innermost first; its data follow those of the tensor before it unless
+  /// `offset` says otherwise.
+  GgufBuilder& tensor(std::string_view name, const std::vector<uint64_t>& extents, uint32_t type,
+                      const std::string& data, std::optional<uint64_t> offset = {}) {
+    tensors_ += text(name) + number(static_cast<uint32_t>(extents.size()));
+    for (const uint64_t extent : extents) tensors_ += number(extent);
+    tensors_ += number(type) + number(offset.value_or(data_.size()));
+    data_ += data;
+    data_.resize((data_.size() + alignment - 1) / alignment * alignment);
+    ++tensor_count;
+    return *this;
+  }
+  GgufBuilder& floats(std::string_view name, const std::vector<uint64_t>& extents,
+                      const std::vector<float>& values) {
+    return tensor(name, extents, 0, float_bytes(values));
+  }
+
+  std::string bytes() const {
+    std::string file =
+        "GGUF" + number(version) + number(tensor_count) + number(key_count) + keys_ + tensors_;
+    file.resize((file.size() + alignment - 1) / alignment * alignment);
+    return file + data_;
+  }
+
+  uint32_t version = 3;
+  uint64_t tensor_count = 0;
+  uint64_t key_count = 0;
+  size_t alignment = 32;
+
+ private:
+  std::string keys_, tensors_, data_;
+};
 
 /// What the Error says that `action` throws; "" (and a failed test) if it throws none.
 inline std::string error_of(const std::function<void()>& action) {
