@@ -67,6 +67,13 @@ void OutputFile::write(std::span<const std::byte> bytes) {
 
 void OutputFile::write(std::string_view text) { write(std::as_bytes(std::span(text))); }
 
+void OutputFile::overwrite(size_t position, std::string_view text) {
+  const bool done = ::fseeko(file_, static_cast<off_t>(position), SEEK_SET) == 0 &&
+                    std::fwrite(text.data(), 1, text.size(), file_) == text.size() &&
+                    ::fseeko(file_, 0, SEEK_END) == 0;
+  if (!done) fail(path_, "written");
+}
+
 void OutputFile::close() {
   std::FILE* file = std::exchange(file_, nullptr);
   const bool flushed = std::fflush(file) == 0 && ::fsync(::fileno(file)) == 0;

@@ -19,6 +19,8 @@ class OutputFile {
 
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text);
+  /// Replaces bytes that were written before, for headers that are known last.
+  void overwrite(size_t position, std::string_view text);
   size_t position() const { return position_; }
   /// Writes what is buffered, syncs and closes; throws Error (for example when the disk is full).
   void close();
