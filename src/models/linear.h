@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -21,6 +21,7 @@ struct LinearInfo {
   int64_t outputs = 0;
   int64_t inputs = 0;
   bool transposed = false;  ///< stored inputs x outputs (GPT-2's Conv1D)
+  bool bias = false;        ///< has a bias of `outputs` values, `NAME.bias`
 };
 
 /// A linear layer as data: input transform -> activation format -> sum of terms -> bias.
@@ -37,20 +38,31 @@ struct LinearLayer {
   std::vector<float> bias;  ///< empty or outputs
 };
 
-/// y = layer(x), tokens x outputs. Single-threaded. The one place where models meet weights.
-void linear(const LinearLayer& layer, ConstMatrixView x, MatrixView y);
+enum class LinearOutput : uint8_t { kAssign, kAdd };
 
-/// Where parameters come from: a checkpoint, or a checkpoint with some weights replaced.
+/// y = layer(x), or y += layer(x); x tokens x inputs, y tokens x outputs. Single-threaded. With
+/// linear_shared the one place where models meet weights.
+void linear(const LinearLayer& layer, ConstMatrixView x, MatrixView y,
+            LinearOutput output = LinearOutput::kAssign);
+
+/// ys[i] = layers[i](x): layers that read the same input, which is quantized once per activation
+/// format among them.
+void linear_shared(std::span<const LinearLayer> layers, ConstMatrixView x,
+                   std::span<const MatrixView> ys);
+
+/// Where parameters come from: a checkpoint, or a checkpoint with some weights replaced. Constant
+/// member functions are called from several threads at once.
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
-  /// A vector or matrix parameter by tensor name, float32. Throws Error naming it if missing.
+  /// A parameter by tensor name, float32: a matrix as it is stored, a vector as one row. Throws
+  /// Error naming the tensor if it is missing or holds a NaN or an infinity.
   virtual Matrix parameter(const std::string& tensor) const = 0;
   virtual bool has(const std::string& tensor) const = 0;
-  /// Rows of a matrix parameter (embedding lookups, slices of the head).
+  /// Rows of a matrix parameter (embedding lookups, slices of the head). Throws like parameter().
   virtual Matrix rows(const std::string& tensor, int64_t begin, int64_t count) const = 0;
-  /// A linear layer, with its activation format if the model carries one; bias from `NAME.bias`
-  /// if present.
+  /// A linear layer, outputs x inputs however it is stored, with its activation format if the model
+  /// carries one and its bias if `info` has one. Throws like parameter().
   virtual LinearLayer linear(const LinearInfo& info) const = 0;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -48,7 +49,8 @@ class Stage {
   virtual const std::string& name() const = 0;  ///< "embed", "block 3", "final norm"
   /// The linear layers that belong to the stage, in the order of evaluation.
   virtual const std::vector<LinearInfo>& linears() const = 0;
-  /// Reads parameters, widened to float32, from `weights`.
+  /// Reads parameters, widened to float32, from `weights`, which must outlive the result (an
+  /// embedding looks its rows up while it runs).
   virtual std::unique_ptr<LoadedStage> load(const WeightSource& weights) const = 0;
 };
 
@@ -74,9 +76,9 @@ struct ModelFacts {
 /// A model: a list of stages over a checkpoint. Holds no weights itself; blocks are streamed.
 class Model {
  public:
-  /// Opens and validates: every tensor of the architecture must be there with its shape.
-  /// Throws Error naming file and tensor. Reads scant.json if the folder has one: activation
-  /// formats of linear layers.
+  /// Opens and validates: every tensor of the architecture must be there with its shape. Throws
+  /// Error naming file and tensor, or the option of the configuration that is not supported. Reads
+  /// scant.json if the folder has one: activation formats of linear layers.
   static std::unique_ptr<Model> open(const std::string& path);
   static std::unique_ptr<Model> from_checkpoint(std::shared_ptr<const Checkpoint> checkpoint);
 
@@ -98,12 +100,25 @@ class Model {
   std::unique_ptr<Head> head_;
 };
 
+/// Architectures that Model::open knows, for messages and documentation.
+std::vector<std::string> supported_architectures();
+
 /// Runs all stages over a batch of samples: each stage is loaded once for the batch, samples run
-/// in parallel. `after_stage(index)` is called after each stage (growth of errors, calibration).
+/// in parallel, each on one thread. `after_stage(index)` is called after each stage (growth of
+/// errors, calibration). Throws Error if a token is not in the vocabulary, a sample is longer than
+/// the model's positions, or the user asked to stop.
 void run_stages(const Model& model, const WeightSource& weights, std::span<State> batch, Tap* tap,
                 Context& context, const std::function<void(size_t)>& after_stage = {});
 
-/// Logits of one state, tokens x vocabulary; for short inputs and tests.
+/// Rows of the head to load at a time: few enough for bounded memory (32 MiB), enough for a product
+/// at full speed.
+int64_t head_slice_rows(const Model& model);
+
+/// logits = hidden * slice^T, tokens x slice rows: one slice of the vocabulary. Single-threaded.
+void head_logits(ConstMatrixView hidden, ConstMatrixView slice, MatrixView logits);
+
+/// Logits of one state that went through all stages, tokens x vocabulary; for short inputs and
+/// tests. Parallel over slices of the vocabulary.
 Matrix logits(const Model& model, const State& state, Context& context);
 
 }  // namespace scant

@@ -1,0 +1,65 @@
+#include "models/blocks/decoder_block.h"
+
+namespace scant {
+namespace {
+
+class LoadedDecoderBlock : public LoadedStage {
+ public:
+  LoadedDecoderBlock(const DecoderBlockSpec& spec, const WeightSource& weights,
+                     std::shared_ptr<ScratchPool> scratch)
+      : norm_first_(spec.norm_first),
+        attention_norm_(spec.attention_norm, weights),
+        attention_(spec.attention, weights),
+        feed_forward_norm_(spec.feed_forward_norm, weights),
+        feed_forward_(spec.feed_forward, weights),
+        scratch_(std::move(scratch)) {}
+
+  void run(State& state, int64_t sample, Tap* tap) const override {
+    const MatrixView x = state.hidden.view();
+    {
+      const auto scratch = scratch_->lease();
+      half(attention_norm_, attention_, x, {state, sample, tap, *scratch});
+    }
+    const auto scratch = scratch_->lease();
+    half(feed_forward_norm_, feed_forward_, x, {state, sample, tap, *scratch});
+  }
+
+ private:
+  template <typename Inner>
+  void half(const Norm& norm, const Inner& inner, MatrixView x, const Pass& pass) const {
+    const MatrixView input = pass.scratch.take(x.rows, x.cols);
+    if (norm_first_) {
+      norm.run(x, input);
+      inner.run(input, x, pass);
+    } else {
+      inner.run(x, x, pass);
+      norm.run(x, x);
+    }
+  }
+
+  bool norm_first_;
+  Norm attention_norm_;
+  AttentionBlock attention_;
+  Norm feed_forward_norm_;
+  FeedForward feed_forward_;
+  std::shared_ptr<ScratchPool> scratch_;
+};
+
+}  // namespace
+
+DecoderBlock::DecoderBlock(DecoderBlockSpec spec, std::shared_ptr<ScratchPool> scratch)
+    : spec_(std::move(spec)),
+      scratch_(std::move(scratch)),
+      name_("block " + std::to_string(spec_.index)),
+      linears_(spec_.attention.projections) {
+  linears_.push_back(spec_.attention.output);
+  if (spec_.feed_forward.gate) linears_.push_back(*spec_.feed_forward.gate);
+  linears_.push_back(spec_.feed_forward.up);
+  linears_.push_back(spec_.feed_forward.down);
+}
+
+std::unique_ptr<LoadedStage> DecoderBlock::load(const WeightSource& weights) const {
+  return std::make_unique<LoadedDecoderBlock>(spec_, weights, scratch_);
+}
+
+}  // namespace scant

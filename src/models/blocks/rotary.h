@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace scant {
+
+class ConfigReader;
+
+/// Rotary position embedding of a model: one frequency per pair of a head's elements.
+class Rotary {
+ public:
+  /// Frequencies theta^(-2i / head_dim), scaled as the configuration says: `rope_scaling` (with
+  /// "rope_type" or the older "type") or `rope_parameters`; types default, linear and llama3.
+  /// Throws Error for others.
+  static std::vector<float> frequencies(const ConfigReader& config, int64_t head_dim);
+
+  explicit Rotary(std::vector<float> frequencies);
+
+  /// Rotates heads of row t, tokens x heads * head_dim, to position first_position + t, in place.
+  /// Thread-safe.
+  void apply(MatrixView x, int64_t first_position) const;
+
+ private:
+  struct Table {
+    Matrix cosine;  ///< positions x head_dim / 2
+    Matrix sine;
+  };
+  std::shared_ptr<const Table> table(int64_t positions) const;
+
+  std::vector<float> frequencies_;
+  mutable std::mutex mutex_;
+  mutable std::shared_ptr<const Table> table_;  ///< grows with the longest sample seen
+};
+
+}  // namespace scant
