@@ -10,10 +10,11 @@
 namespace scant {
 
 class Checkpoint;
+struct GgufVocabulary;
 
 struct EncodeOptions {
   bool add_special = false;    ///< what the post-processor adds (BOS, ...)
-  bool parse_special = false;  ///< recognise special tokens spelled in the text
+  bool parse_special = false;  ///< recognise special tokens that the text spells
 };
 
 /// Text to token ids and back: byte-level BPE and SentencePiece-style BPE, read from tokenizer.json
@@ -25,6 +26,8 @@ class Tokenizer {
   static std::unique_ptr<Tokenizer> load(const Checkpoint& checkpoint);
   /// From the text of a tokenizer.json; `source` is named in messages.
   static std::unique_ptr<Tokenizer> from_json(std::string_view text, const std::string& source);
+  /// From a GGUF file's vocabulary.
+  static std::unique_ptr<Tokenizer> from_gguf(const GgufVocabulary& vocabulary);
 
   /// `text` is any bytes; invalid UTF-8 becomes U+FFFD as the reference does.
   virtual std::vector<int32_t> encode(std::string_view text,
