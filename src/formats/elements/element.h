@@ -71,8 +71,9 @@ concept CodedElement = requires(const T element, float y, int32_t zero_point, fl
                                 const BlockStatistics& statistics) {
   // The code nearest to y, ties to even, saturating; never the code of negative zero.
   { element.nearest(y, zero_point) } -> std::same_as<uint8_t>;
-  // One of the two codes around y: the upper one with probability (y - lower) / (upper -
-  // lower), taken if u < that; u is uniform in [0, 1).
+  // One of the two codes around y. Integers and tables take the upper one if u is less than its
+  // probability (y - lower) / (upper - lower), floats do the same with magnitudes. u is uniform
+  // in [0, 1).
   { element.stochastic(y, zero_point, u) } -> std::same_as<uint8_t>;
   { element.code_value(code) } -> std::same_as<float>;
   { element.smallest() } -> std::same_as<float>;  // code value
@@ -100,6 +101,7 @@ uint8_t encode(const T& element, float x, BlockScale block) {
 
 template <CodedElement T>
 uint8_t encode_stochastic(const T& element, float x, BlockScale block, float u) {
+  if (block.scale == 0.0f) return encode(element, x, block);  // nothing to choose between
   return element.stochastic(in_units(x, block.scale), block.zero_point, u);
 }
 

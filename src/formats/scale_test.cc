@@ -1,0 +1,90 @@
+#include "formats/scale.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "core/dtype.h"
+#include "core/random.h"
+#include "formats/elements/mini_float.h"
+
+namespace scant {
+namespace {
+
+// Every value that can be stored, in increasing order, for the narrow ways to store a scale.
+std::vector<float> storable(ScaleStorage storage) {
+  std::vector<float> values;
+  switch (storage) {
+    case ScaleStorage::kE8M0:
+      for (int e = -127; e <= 127; ++e) values.push_back(std::ldexp(1.0f, e));
+      break;
+    case ScaleStorage::kE4M3:
+      for (uint8_t code = 1; code <= 0x7e; ++code) {
+        values.push_back(MiniFloat(4, 3, 1).value(code));
+      }
+      break;
+    case ScaleStorage::kF16:
+      for (uint16_t bits = 1; bits < 0x7c00; ++bits) values.push_back(f16_to_f32(bits));
+      break;
+    case ScaleStorage::kBF16:
+      for (uint16_t bits = 1; bits < 0x7f80; ++bits) values.push_back(bf16_to_f32(bits));
+      break;
+    case ScaleStorage::kF32:
+      break;
+  }
+  return values;
+}
+
+TEST(Scale, RoundsUpToTheNextStorableValueAndSaturates) {
+  for (const ScaleStorage storage : kScaleStorages) {
+    const std::vector<float> values = storable(storage);
+    for (size_t i = 0; i < values.size(); ++i) {
+      EXPECT_EQ(round_up_scale(values[i], storage), values[i]);
+      const double above = std::nextafter(static_cast<double>(values[i]), 1e300);
+      EXPECT_EQ(round_up_scale(above, storage), values[std::min(i + 1, values.size() - 1)]);
+      if (i == 0) {
+        EXPECT_EQ(round_up_scale(values[0] * 1e-3, storage), values[0]);
+        EXPECT_EQ(round_up_scale(1e-300, storage), values[0]);
+      } else {
+        const double middle = 0.5 * values[i - 1] + 0.5 * values[i];
+        EXPECT_EQ(round_up_scale(middle, storage), values[i]);
+      }
+    }
+    if (!values.empty()) {
+      EXPECT_EQ(round_up_scale(1e300, storage), values.back());
+    }
+  }
+}
+
+TEST(Scale, AFloat32ScaleRoundsUpInItsLastBit) {
+  const CounterRandom random(1, 1);
+  for (uint64_t i = 0; i < 20000; ++i) {
+    const double wanted =
+        std::exp2(60.0 * random.normal(2 * i)) * (1.0 + random.uniform(2 * i + 1));
+    if (wanted > 1e38) continue;
+    const float stored = round_up_scale(wanted, ScaleStorage::kF32);
+    EXPECT_GE(static_cast<double>(stored), wanted);
+    EXPECT_LT(static_cast<double>(std::nextafter(stored, 0.0f)), wanted);
+  }
+  EXPECT_EQ(round_up_scale(1e-60, ScaleStorage::kF32), std::numeric_limits<float>::denorm_min());
+}
+
+TEST(Scale, RoundsDownToAStorableValue) {
+  EXPECT_EQ(round_down_scale(5.0, ScaleStorage::kE8M0), 4.0f);
+  EXPECT_EQ(round_down_scale(1e300, ScaleStorage::kE4M3), 448.0f);
+  EXPECT_EQ(round_down_scale(17.9, ScaleStorage::kE4M3), 16.0f);
+  EXPECT_EQ(round_down_scale(1.0 + 0x1p-30, ScaleStorage::kF32), 1.0f);
+}
+
+TEST(Scale, NamesAndBitsAgreeWithTheStorage) {
+  const int bits[] = {32, 16, 16, 8, 8};
+  const char* names[] = {"fp32", "bf16", "fp16", "e8m0", "e4m3"};
+  for (size_t i = 0; i < std::size(kScaleStorages); ++i) {
+    EXPECT_EQ(scale_storage_bits(kScaleStorages[i]), bits[i]);
+    EXPECT_EQ(scale_storage_name(kScaleStorages[i]), names[i]);
+  }
+}
+
+}  // namespace
+}  // namespace scant
