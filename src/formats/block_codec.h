@@ -25,6 +25,7 @@ struct Segment {
 class LaneSum {
  public:
   void add(int64_t i, double term) { lanes_[static_cast<size_t>(i & 7)] += term; }
+  double* lanes() { return lanes_.data(); }
   double total() const {
     std::array<double, 4> half;
     for (size_t i = 0; i < 4; ++i) half[i] = lanes_[i] + lanes_[i + 4];

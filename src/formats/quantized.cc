@@ -44,22 +44,6 @@ bool is_finite(std::span<const float> values) {
   return largest < 0x7f800000u;
 }
 
-void check_finite(ConstMatrixView values, Context* context) {
-  std::atomic<int64_t> first_bad_row = values.rows;
-  for_rows(values.rows, values.cols, context, [&](int64_t r) {
-    if (is_finite(values.row_span(r))) return;
-    int64_t seen = first_bad_row.load();
-    while (r < seen && !first_bad_row.compare_exchange_weak(seen, r)) {
-    }
-  });
-  const int64_t r = first_bad_row.load();
-  if (r == values.rows) return;
-  int64_t c = 0;
-  while (is_finite({values.row(r) + c, 1})) ++c;
-  throw Error("", fmt::format("the value at row {}, column {} is {}; expected finite values", r, c,
-                              std::isnan(values(r, c)) ? "NaN" : "infinite"));
-}
-
 void check_options(ConstMatrixView values, const NumberFormat& format,
                    const QuantizeOptions& options) {
   if (const Mask* mask = options.mask) {
@@ -218,6 +202,22 @@ void round_row(const T& element, std::span<const float> values, const uint8_t* k
 }
 
 }  // namespace
+
+void check_finite(ConstMatrixView values, Context* context) {
+  std::atomic<int64_t> first_bad_row = values.rows;
+  for_rows(values.rows, values.cols, context, [&](int64_t r) {
+    if (is_finite(values.row_span(r))) return;
+    int64_t seen = first_bad_row.load();
+    while (r < seen && !first_bad_row.compare_exchange_weak(seen, r)) {
+    }
+  });
+  const int64_t r = first_bad_row.load();
+  if (r == values.rows) return;
+  int64_t c = 0;
+  while (is_finite({values.row(r) + c, 1})) ++c;
+  throw Error("", fmt::format("the value at row {}, column {} is {}; expected finite values", r, c,
+                              std::isnan(values(r, c)) ? "NaN" : "infinite"));
+}
 
 int64_t QuantizedMatrix::blocks_per_row() const {
   const bool in_rows =

@@ -44,6 +44,10 @@ struct QuantizeOptions {
   uint64_t stream = 0;  ///< for `:stoch`: distinguishes tensors
 };
 
+/// Throws Error naming the first value that is NaN or infinite. On the threads of `context` or, if
+/// null, here.
+void check_finite(ConstMatrixView values, Context* context);
+
 /// Round to nearest (even), or `:mse`, or `:stoch`, by `format`. Throws Error if a value is NaN or
 /// infinite, naming its index. Deterministic for any number of threads.
 QuantizedMatrix quantize(ConstMatrixView values, const NumberFormat& format,

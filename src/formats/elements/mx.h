@@ -47,6 +47,11 @@ struct MxElement : NoOptions, NoZeroPoint {
   ElementPremises premises() const { return {}; }
   int code_bits() const { return kind == Kind::kInt8 ? 8 : number_.bits(); }
 
+  /// The element's numbers: a small float or, for mxint8, integers in units of 2^-6.
+  const MiniFloat& number() const { return number_; }
+  IntegerGrid integers() const { return kInt8; }
+  int largest_exponent() const { return kind == Kind::kInt8 ? 0 : number_.largest_exponent(); }
+
   uint8_t nearest(float y, int32_t) const {
     return kind == Kind::kInt8 ? kInt8.code(kInt8.nearest(y * 64.0f)) : number_.nearest(y);
   }
@@ -66,8 +71,7 @@ struct MxElement : NoOptions, NoZeroPoint {
   double wanted_scale(const BlockStatistics& statistics) const {
     const float absmax = statistics.absmax();
     if (absmax == 0.0f) return 0.0;
-    const int emax = kind == Kind::kInt8 ? 0 : number_.largest_exponent();
-    return std::ldexp(1.0, std::ilogb(absmax) - emax);
+    return std::ldexp(1.0, std::ilogb(absmax) - largest_exponent());
   }
 
  private:

@@ -41,7 +41,9 @@ void keep_by_threshold(const uint32_t* keys, int64_t count, int64_t n, uint8_t* 
   }
 }
 
-void keep_of_group(const uint32_t* keys, int64_t count, int64_t n, uint8_t* keep) {
+}  // namespace
+
+void keep_largest(const uint32_t* keys, int64_t count, int64_t n, uint8_t* keep) {
   if (count <= n) {
     std::fill_n(keep, count, uint8_t{1});
   } else if (count == 4) {
@@ -52,8 +54,6 @@ void keep_of_group(const uint32_t* keys, int64_t count, int64_t n, uint8_t* keep
     keep_by_threshold(keys, count, n, keep);
   }
 }
-
-}  // namespace
 
 std::vector<NOfMPattern> NOfMPattern::examples() {
   return {{2, 4}, {1, 4}, {4, 8}, {8, 16}, {3, 7}};
@@ -86,7 +86,7 @@ Mask NOfMPattern::select(const Scores& scores, Context& context) const {
     for (int64_t r = pieces.begin(piece); r < pieces.end(piece); ++r) {
       score_keys(scores, values.row(r), values.cols, keys.data());
       for (int64_t c = 0; c < values.cols; c += m) {
-        keep_of_group(keys.data() + c, std::min(m, values.cols - c), n, mask.row(r) + c);
+        keep_largest(keys.data() + c, std::min(m, values.cols - c), n, mask.row(r) + c);
       }
     }
   });

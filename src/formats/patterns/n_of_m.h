@@ -29,4 +29,8 @@ struct NOfMPattern {
   friend bool operator==(const NOfMPattern&, const NOfMPattern&) = default;
 };
 
+/// The selection within one group of `count` <= kLargestGroup values: keep[i] = 1 for the n largest
+/// keys (Scores::key), 0 for the others; on equal keys the lower index is pruned first.
+void keep_largest(const uint32_t* keys, int64_t count, int64_t n, uint8_t* keep);
+
 }  // namespace scant
