@@ -1,0 +1,139 @@
+#include "ops/simulate/simulate.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "ops/simulate/row_pass.h"
+
+namespace scant {
+namespace {
+
+bool fits(const QuantizeOptions& options, ConstMatrixView values, const NumberFormat& format) {
+  const Mask* mask = options.mask;
+  const QuantizedMatrix* from = options.scales_from;
+  return (mask == nullptr || (mask->rows == values.rows && mask->cols == values.cols)) &&
+         (from == nullptr ||
+          (from->rows == values.rows && from->cols == values.cols &&
+           from->format.element == format.element &&
+           from->format.granularity == format.granularity && from->format.role == format.role));
+}
+
+void check_shape(const MatrixView& out, ConstMatrixView values) {
+  if (out.data != nullptr && (out.rows != values.rows || out.cols != values.cols)) {
+    throw Error("simulate", "values of " + shape_text({values.rows, values.cols}) +
+                                " into a matrix of " + shape_text({out.rows, out.cols}));
+  }
+}
+
+// A pass fails at the first value that is not finite; the definition names it.
+void run(RowPass pass, ConstMatrixView values, Context* context) {
+  if (!pass.run(context)) check_finite(values, context);
+}
+
+void zero_pruned(const Mask& mask, MatrixView values) {
+  for (int64_t r = 0; r < values.rows; ++r) {
+    const uint8_t* keep = mask.row(r);
+    float* row = values.row(r);
+    for (int64_t c = 0; c < values.cols; ++c) row[c] = keep[c] != 0 ? row[c] : 0.0f;
+  }
+}
+
+void copy_rows(ConstMatrixView from, MatrixView to) {
+  if (from.data == to.data) return;
+  for (int64_t r = 0; r < from.rows; ++r) std::copy_n(from.row(r), from.cols, to.row(r));
+}
+
+// Any pattern and any format, step by step.
+void simulate_in_steps(ConstMatrixView values, const Simulation& simulation,
+                       const SimulationResult& result, Context& context) {
+  Matrix own;  // later steps look at the simulated values even if the caller does not
+  MatrixView out = result.values;
+  if (out.data == nullptr && simulation.quantize_first) {
+    own = Matrix(values.rows, values.cols);
+    out = own.view();
+  }
+  const bool prune = simulation.pattern.has_value();
+  Mask mask;
+  if (!simulation.format) {
+    check_finite(values, &context);
+    if (out.data != nullptr) copy_rows(values, out);
+  }
+  if (prune && !(simulation.quantize_first && simulation.format)) {
+    mask = select_magnitude_mask(values, *simulation.pattern, context);
+  }
+  if (simulation.format) {
+    QuantizeOptions options{.seed = simulation.seed, .stream = simulation.stream};
+    if (prune && !simulation.quantize_first) options.mask = &mask;
+    QuantizedMatrix quantized = quantize_matrix(values, *simulation.format, options, context, out);
+    if (result.quantized != nullptr) *result.quantized = std::move(quantized);
+    if (prune && simulation.quantize_first) {
+      mask = select_magnitude_mask(out, *simulation.pattern, context);
+    }
+  }
+  if (!prune) return;
+  if (out.data != nullptr) zero_pruned(mask, out);
+  if (result.mask != nullptr) *result.mask = std::move(mask);
+}
+
+}  // namespace
+
+void simulate(ConstMatrixView values, const Simulation& simulation, const SimulationResult& result,
+              Context& context) {
+  check_shape(result.values, values);
+  const NOfMPattern* pattern =
+      simulation.pattern ? std::get_if<NOfMPattern>(&simulation.pattern->pattern) : nullptr;
+  const auto plan = simulation.format ? QuantizePlan::make(*simulation.format) : nullptr;
+  const bool one_pass = values.size() > 0 && (pattern != nullptr || !simulation.pattern) &&
+                        (plan != nullptr || !simulation.format) &&
+                        (pattern != nullptr || plan != nullptr);
+  if (!one_pass) return simulate_in_steps(values, simulation, result, context);
+  const RowPass::Steps steps{
+      .plan = plan.get(), .pattern = pattern, .quantize_first = simulation.quantize_first};
+  run(RowPass(values, steps,
+              {.values = result.values,
+               .quantized = plan != nullptr ? result.quantized : nullptr,
+               .keep = pattern != nullptr ? result.mask : nullptr}),
+      values, &context);
+}
+
+QuantizedMatrix quantize_matrix(ConstMatrixView values, const NumberFormat& format,
+                                const QuantizeOptions& options, Context& context,
+                                MatrixView simulated) {
+  check_shape(simulated, values);
+  const auto plan = QuantizePlan::make(format);
+  if (plan == nullptr || values.size() == 0 || !fits(options, values, format)) {
+    QuantizedMatrix quantized = quantize(values, format, options, context);
+    if (simulated.data != nullptr) dequantize(quantized, simulated);
+    return quantized;
+  }
+  QuantizedMatrix quantized;
+  const RowPass::Steps steps{
+      .plan = plan.get(), .mask = options.mask, .scales_from = options.scales_from};
+  run(RowPass(values, steps, {.values = simulated, .quantized = &quantized}), values, &context);
+  return quantized;
+}
+
+void quantize_rows_in_place(MatrixView values, const NumberFormat& format,
+                            const QuantizeOptions& options) {
+  const auto plan = QuantizePlan::make(format);
+  if (plan == nullptr || values.size() == 0 || !fits(options, values, format)) {
+    return quantize_in_place(values, format, options);
+  }
+  const RowPass::Steps steps{
+      .plan = plan.get(), .mask = options.mask, .scales_from = options.scales_from};
+  run(RowPass(values, steps, {.values = values}), values, nullptr);
+}
+
+Mask select_magnitude_mask(ConstMatrixView values, const SparsityPattern& pattern,
+                           Context& context) {
+  const auto* n_of_m = std::get_if<NOfMPattern>(&pattern.pattern);
+  if (n_of_m == nullptr || values.size() == 0) {
+    check_finite(values, &context);
+    return pattern.select_magnitude(values, context);
+  }
+  Mask mask;
+  run(RowPass(values, {.pattern = n_of_m}, {.keep = &mask}), values, &context);
+  return mask;
+}
+
+}  // namespace scant
