@@ -28,6 +28,8 @@ concept PatternFamily = std::equality_comparable<P> &&
   { pattern.allows(mask) } -> std::same_as<bool>;
   /// The largest number of weights that select() keeps of rows x cols.
   { pattern.most_kept(size, size) } -> std::same_as<int64_t>;
+  /// The tiles whose weights are ranked against each other; nothing where units are ranked.
+  { pattern.ranking_group(size, size) } -> std::same_as<std::optional<GroupShape>>;
 };
 
 template <PatternFamily... Families>

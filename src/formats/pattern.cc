@@ -28,15 +28,8 @@ std::string_view SparsityPattern::family() const {
   return std::visit([](const auto& family) { return std::string_view(family.kName); }, pattern);
 }
 
-Mask SparsityPattern::select(ConstMatrixView scores, Context& context) const {
-  const Scores additive{scores, Scores::Kind::kAdditive};
-  return std::visit([&](const auto& family) { return family.select(additive, context); }, pattern);
-}
-
-Mask SparsityPattern::select_magnitude(ConstMatrixView values, Context& context) const {
-  const Scores magnitudes{values, Scores::Kind::kMagnitude};
-  return std::visit([&](const auto& family) { return family.select(magnitudes, context); },
-                    pattern);
+Mask SparsityPattern::select(const Scores& scores, Context& context) const {
+  return std::visit([&](const auto& family) { return family.select(scores, context); }, pattern);
 }
 
 bool SparsityPattern::allows(const Mask& mask) const {
@@ -45,6 +38,10 @@ bool SparsityPattern::allows(const Mask& mask) const {
 
 int64_t SparsityPattern::most_kept(int64_t rows, int64_t cols) const {
   return std::visit([&](const auto& family) { return family.most_kept(rows, cols); }, pattern);
+}
+
+std::optional<GroupShape> SparsityPattern::ranking_group(int64_t rows, int64_t cols) const {
+  return std::visit([&](const auto& family) { return family.ranking_group(rows, cols); }, pattern);
 }
 
 std::vector<SparsityPattern> SparsityPattern::examples() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,18 +24,18 @@ struct SparsityPattern {
   /// The family's name: "unstructured", "n_of_m", "block", "structured".
   std::string_view family() const;
 
-  /// Keeps the values with the largest scores that the pattern allows. On equal scores the lower
-  /// index is pruned first. Any sign is allowed (gains can be negative); block and structured
-  /// patterns sum the scores of a unit, in double. Deterministic for any number of threads.
-  Mask select(ConstMatrixView scores, Context& context) const;
-  /// The same by |value|, and by the sum of squares for a unit, without a copy of the values.
-  Mask select_magnitude(ConstMatrixView values, Context& context) const;
+  /// Keeps the largest scores that the pattern allows; block and structured patterns rank units
+  /// (`Scores` says how a unit is scored). On equal scores the lower index is pruned first.
+  /// Deterministic for any number of threads. Magnitudes are ranked in place: pass the weights.
+  Mask select(const Scores& scores, Context& context) const;
 
   /// True if `mask` keeps no more than the pattern allows anywhere.
   bool allows(const Mask& mask) const;
   /// The number of weights that select() keeps of rows x cols; for blocks with ragged edges the
   /// largest possible one.
   int64_t most_kept(int64_t rows, int64_t cols) const;
+  /// The tiles whose weights are ranked against each other; nothing where units are ranked.
+  std::optional<GroupShape> ranking_group(int64_t rows, int64_t cols) const;
 
   /// Members of every family, for tests, benchmarks and tables.
   static std::vector<SparsityPattern> examples();

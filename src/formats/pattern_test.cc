@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <map>
 #include <numeric>
@@ -34,6 +35,9 @@ Matrix random_matrix(int64_t rows, int64_t cols, uint64_t stream, Values kind) {
   }
   return matrix;
 }
+
+Scores magnitudes(const Matrix& values) { return {values.view(), Scores::Kind::kMagnitude}; }
+Scores additive(const Matrix& values) { return {values.view(), Scores::Kind::kAdditive}; }
 
 // The definition, read plainly: every weight belongs to a unit and every unit to a group; of each
 // group the lowest (score, index) units go.
@@ -72,14 +76,17 @@ Grouping grouping_of(const SparsityPattern& pattern, int64_t cols) {
   return {one, [by_row](int64_t r, int64_t c) { return by_row ? r : c; }, share(p.percent)};
 }
 
-Mask select_by_definition(const SparsityPattern& pattern, ConstMatrixView values, bool squares) {
+Mask select_by_definition(const SparsityPattern& pattern, ConstMatrixView values,
+                          Scores::Kind kind) {
   const Grouping grouping = grouping_of(pattern, values.cols);
   std::map<int64_t, std::map<int64_t, Unit>> groups;
   for (int64_t r = 0; r < values.rows; ++r) {
     for (int64_t c = 0; c < values.cols; ++c) {
       Unit& unit = groups[grouping.group_of(r, c)][grouping.unit_of(r, c)];
       const double value = values(r, c);
-      unit.score += squares ? value * value : value;
+      unit.score += kind == Scores::Kind::kMagnitude    ? value * value
+                    : kind == Scores::Kind::kSignedRoot ? std::copysign(value * value, value)
+                                                        : value;
       unit.members.push_back(r * values.cols + c);
     }
   }
@@ -176,12 +183,15 @@ TEST_F(PatternTest, SelectionFollowsTheDefinitionOnRaggedShapes) {
     for (const auto& [rows, cols] : shapes) {
       for (const Values kind : {Values::kNormal, Values::kTied}) {
         const Matrix values = random_matrix(rows, cols, ++stream, kind);
-        EXPECT_EQ(pattern.select_magnitude(values.view(), context),
-                  select_by_definition(pattern, values.view(), true))
+        EXPECT_EQ(pattern.select(magnitudes(values), context),
+                  select_by_definition(pattern, values.view(), Scores::Kind::kMagnitude))
             << pattern.spelling() << " of " << rows << " x " << cols;
-        EXPECT_EQ(pattern.select(values.view(), context),
-                  select_by_definition(pattern, values.view(), false))
+        EXPECT_EQ(pattern.select(additive(values), context),
+                  select_by_definition(pattern, values.view(), Scores::Kind::kAdditive))
             << pattern.spelling() << " of scores, " << rows << " x " << cols;
+        EXPECT_EQ(pattern.select({values.view(), Scores::Kind::kSignedRoot}, context),
+                  select_by_definition(pattern, values.view(), Scores::Kind::kSignedRoot))
+            << pattern.spelling() << " of roots, " << rows << " x " << cols;
       }
     }
   }
@@ -192,8 +202,8 @@ TEST_F(PatternTest, GroupsOfEverySizeFollowTheDefinition) {
   for (const int64_t m : {2, 3, 4, 5, 8, 31, 32, 33, 64, 100, 299, 1024}) {
     for (const int64_t n : {int64_t{1}, m / 2, m - 1}) {
       const SparsityPattern pattern{NOfMPattern{n, m}};
-      EXPECT_EQ(pattern.select(values.view(), context),
-                select_by_definition(pattern, values.view(), false))
+      EXPECT_EQ(pattern.select(additive(values), context),
+                select_by_definition(pattern, values.view(), Scores::Kind::kAdditive))
           << pattern.spelling();
     }
   }
@@ -204,11 +214,11 @@ TEST_F(PatternTest, ALargeTensorFollowsTheDefinition) {
     const Matrix values = random_matrix(37, 1031, 6, kind);
     for (const char* spelling : {"50%", "0.01%", "99.9%", "62.5%"}) {
       const auto pattern = SparsityPattern::parse(spelling);
-      EXPECT_EQ(pattern.select_magnitude(values.view(), context),
-                select_by_definition(pattern, values.view(), true))
+      EXPECT_EQ(pattern.select(magnitudes(values), context),
+                select_by_definition(pattern, values.view(), Scores::Kind::kMagnitude))
           << spelling;
-      EXPECT_EQ(pattern.select(values.view(), context),
-                select_by_definition(pattern, values.view(), false))
+      EXPECT_EQ(pattern.select(additive(values), context),
+                select_by_definition(pattern, values.view(), Scores::Kind::kAdditive))
           << spelling;
     }
   }
@@ -218,10 +228,11 @@ TEST_F(PatternTest, OnEqualScoresTheLowerIndexIsPrunedFirst) {
   Matrix values = Matrix::zeros(4, 8);
   for (float& value : values.values()) value = 1.0f;
   for (const auto& pattern : SparsityPattern::examples()) {
-    const Mask mask = pattern.select_magnitude(values.view(), context);
-    EXPECT_EQ(mask, select_by_definition(pattern, values.view(), true)) << pattern.spelling();
+    const Mask mask = pattern.select(magnitudes(values), context);
+    EXPECT_EQ(mask, select_by_definition(pattern, values.view(), Scores::Kind::kMagnitude))
+        << pattern.spelling();
   }
-  const Mask quads = SparsityPattern::parse("2:4").select(values.view(), context);
+  const Mask quads = SparsityPattern::parse("2:4").select(additive(values), context);
   EXPECT_THAT(std::vector<uint8_t>(quads.row(0), quads.row(0) + 8),
               testing::ElementsAre(0, 0, 1, 1, 0, 0, 1, 1));
 }
@@ -229,7 +240,7 @@ TEST_F(PatternTest, OnEqualScoresTheLowerIndexIsPrunedFirst) {
 TEST_F(PatternTest, PrunedCountsAreRoundedDownAndTailsKeepWhatTheyCan) {
   const Matrix values = random_matrix(3, 7, 8, Values::kNormal);
   const auto kept = [&](const char* spelling) {
-    return SparsityPattern::parse(spelling).select(values.view(), context).kept();
+    return SparsityPattern::parse(spelling).select(additive(values), context).kept();
   };
   EXPECT_EQ(kept("50%"), 21 - 10);
   EXPECT_EQ(kept("50%:row"), 3 * (7 - 3));
@@ -250,7 +261,7 @@ TEST_F(PatternTest, ExactlyTheMostThatIsAllowedIsKept) {
   for (const auto& pattern : SparsityPattern::examples()) {
     for (const auto& [rows, cols] : std::vector<std::pair<int64_t, int64_t>>{{12, 48}, {5, 37}}) {
       const Matrix values = random_matrix(rows, cols, ++stream, Values::kNormal);
-      const Mask mask = pattern.select(values.view(), context);
+      const Mask mask = pattern.select(additive(values), context);
       EXPECT_TRUE(pattern.allows(mask)) << pattern.spelling();
       const bool is_ragged_block = pattern.family() == "block" && rows == 5;
       if (is_ragged_block) {
@@ -265,7 +276,7 @@ TEST_F(PatternTest, ExactlyTheMostThatIsAllowedIsKept) {
 TEST_F(PatternTest, OneMoreKeptUnitIsNotAllowed) {
   const Matrix values = random_matrix(12, 48, 9, Values::kNormal);
   for (const auto& pattern : SparsityPattern::examples()) {
-    Mask mask = pattern.select(values.view(), context);
+    Mask mask = pattern.select(additive(values), context);
     const auto first = std::ranges::find(mask.keep, uint8_t{0});
     ASSERT_NE(first, mask.keep.end());
     *first = 1;
@@ -281,7 +292,7 @@ TEST_F(PatternTest, TheLargestBlockCountIsReachedWhenTheWholeBlocksAreLargest) {
     for (int64_t c = 0; c < 6; ++c) values(r, c) = 1.0f;
   }
   const auto pattern = SparsityPattern::parse("50%:block=2x3");
-  EXPECT_EQ(pattern.select_magnitude(values.view(), context).kept(), 4 * 6 + 1);
+  EXPECT_EQ(pattern.select(magnitudes(values), context).kept(), 4 * 6 + 1);
   EXPECT_EQ(pattern.most_kept(5, 7), 4 * 6 + 3);
 }
 
@@ -290,7 +301,8 @@ TEST_F(PatternTest, SelectionReadsAViewWithAStride) {
   const ConstMatrixView part = whole.view().cols_from(3, 30);
   const Matrix copy = Matrix::copy_of(part);
   for (const auto& pattern : SparsityPattern::examples()) {
-    EXPECT_EQ(pattern.select(part, context), pattern.select(copy.view(), context))
+    EXPECT_EQ(pattern.select({part, Scores::Kind::kAdditive}, context),
+              pattern.select(additive(copy), context))
         << pattern.spelling();
   }
 }
@@ -302,7 +314,7 @@ TEST_F(PatternTest, SelectionDoesNotDependOnTheNumberOfThreads) {
     for (const int threads : {1, 2, 5}) {
       ThreadPool other(threads);
       Context with{other};
-      masks.push_back(pattern.select_magnitude(values.view(), with));
+      masks.push_back(pattern.select(magnitudes(values), with));
     }
     EXPECT_EQ(masks[0], masks[1]) << pattern.spelling();
     EXPECT_EQ(masks[0], masks[2]) << pattern.spelling();

@@ -29,6 +29,7 @@ struct BlockPattern {
   bool allows(const Mask& mask) const;
   /// Reached if no smaller edge block is kept in place of a whole one.
   int64_t most_kept(int64_t matrix_rows, int64_t matrix_cols) const;
+  std::optional<GroupShape> ranking_group(int64_t, int64_t) const { return std::nullopt; }
 
   int64_t block_rows(int64_t matrix_rows) const { return (matrix_rows + rows - 1) / rows; }
   int64_t block_cols(int64_t matrix_cols) const { return (matrix_cols + cols - 1) / cols; }

@@ -26,6 +26,7 @@ struct NOfMPattern {
   Mask select(const Scores& scores, Context& context) const;
   bool allows(const Mask& mask) const;
   int64_t most_kept(int64_t rows, int64_t cols) const;
+  std::optional<GroupShape> ranking_group(int64_t, int64_t) const { return GroupShape{1, m}; }
   friend bool operator==(const NOfMPattern&, const NOfMPattern&) = default;
 };
 

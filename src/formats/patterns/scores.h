@@ -12,11 +12,18 @@
 
 namespace scant {
 
+/// A tile of a matrix, smaller at the right and lower edge.
+struct GroupShape {
+  int64_t rows = 0;
+  int64_t cols = 0;
+};
+
 /// What a pattern ranks: one number per weight.
 struct Scores {
   enum class Kind : uint8_t {
-    kMagnitude,  ///< ranked by |value|; a unit (block, row, column) by its sum of squares
-    kAdditive    ///< ranked as they are, negative ones too; a unit by its sum
+    kMagnitude,   ///< ranked by |value|; a unit (block, row, column) by its sum of squares
+    kAdditive,    ///< ranked as they are, negative ones too; a unit by its sum
+    kSignedRoot,  ///< ranked as they are; a unit by its sum of |value| value
   };
   ConstMatrixView values;
   Kind kind = Kind::kMagnitude;
@@ -33,7 +40,8 @@ struct Scores {
   /// What a value adds to its unit's score.
   double term(float value) const {
     const double wide = value;
-    return kind == Kind::kMagnitude ? wide * wide : wide;
+    if (kind == Kind::kAdditive) return wide;
+    return kind == Kind::kMagnitude || wide > 0 ? wide * wide : -wide * wide;
   }
 };
 

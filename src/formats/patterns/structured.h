@@ -26,6 +26,7 @@ struct StructuredPattern {
   Mask select(const Scores& scores, Context& context) const;
   bool allows(const Mask& mask) const;
   int64_t most_kept(int64_t rows, int64_t cols) const;
+  std::optional<GroupShape> ranking_group(int64_t, int64_t) const { return std::nullopt; }
 
   /// Rows or columns that stay of `count`.
   int64_t kept_units(int64_t count) const { return count - percent.of(count); }

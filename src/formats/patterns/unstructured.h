@@ -25,6 +25,9 @@ struct UnstructuredPattern {
   Mask select(const Scores& scores, Context& context) const;
   bool allows(const Mask& mask) const;
   int64_t most_kept(int64_t rows, int64_t cols) const;
+  std::optional<GroupShape> ranking_group(int64_t rows, int64_t cols) const {
+    return GroupShape{per_row ? 1 : rows, cols};
+  }
   friend bool operator==(const UnstructuredPattern&, const UnstructuredPattern&) = default;
 };
 
