@@ -1,0 +1,162 @@
+#include "methods/compressed_matrix.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+
+#include "core/error.h"
+#include "formats/size.h"
+#include "formats/spelling.h"
+#include "methods/joint/joint_solver.h"
+
+namespace scant {
+namespace {
+
+template <typename Methods>
+std::string names_of(const Methods& methods) {
+  std::string names;
+  for (const auto& method : methods) {
+    names += (names.empty() ? "" : ", ") + std::string(method.name);
+  }
+  return names;
+}
+
+void check_finite(ConstMatrixView weight) {
+  for (int64_t r = 0; r < weight.rows; ++r) {
+    const auto row = weight.row_span(r);
+    // One sum per row: NaN and infinity survive it, and nothing else can make them in double.
+    double sum = 0;
+    for (const float value : row) sum += std::fabs(static_cast<double>(value));
+    if (std::isfinite(sum)) continue;
+    const auto bad = std::ranges::find_if(row, [](float value) { return !std::isfinite(value); });
+    throw Error("", fmt::format("the value at row {}, column {} is {}; expected finite values", r,
+                                bad - row.begin(), std::isnan(*bad) ? "NaN" : "infinite"));
+  }
+}
+
+MaskedCodes compress_both(const CompressionProblem& problem, const CompressionSpec& spec,
+                          MatrixView scratch, Context& context) {
+  switch (spec.order) {
+    case Order::kSparsifyFirst:
+      return sparsify_first(problem, context);
+    case Order::kQuantizeFirst:
+      return quantize_first(problem, scratch, context);
+    case Order::kJoint:
+      break;
+  }
+  return find_joint_solver(spec.joint)->solve(problem, scratch, context);
+}
+
+}  // namespace
+
+std::string_view order_name(Order order) {
+  switch (order) {
+    case Order::kSparsifyFirst:
+      return "sparsify-first";
+    case Order::kQuantizeFirst:
+      return "quantize-first";
+    case Order::kJoint:
+      break;
+  }
+  return "joint";
+}
+
+Order parse_order(std::string_view name) {
+  for (const Order order : kOrders) {
+    if (order_name(order) == name) return order;
+  }
+  throw Error("order", quoted_part(name) + " is unknown; allowed are sparsify-first, " +
+                           "quantize-first, joint");
+}
+
+std::optional<std::string> refusal(const CompressionSpec& spec) {
+  if (!spec.pattern && !spec.format) {
+    return "neither a sparsity pattern nor a number format is given";
+  }
+  if (spec.pattern && find_pruner(spec.pruner) == nullptr) {
+    return fmt::format("no pruning method is called {}; there are {}", quoted_part(spec.pruner),
+                       names_of(all_pruners()));
+  }
+  if (spec.format && find_quantizer(spec.quantizer) == nullptr) {
+    return fmt::format("no quantizing method is called {}; there are {}",
+                       quoted_part(spec.quantizer), names_of(all_quantizers()));
+  }
+  if (spec.order == Order::kJoint && find_joint_solver(spec.joint) == nullptr) {
+    return fmt::format("no joint method is called {}; there are {}", quoted_part(spec.joint),
+                       names_of(all_joint_solvers()));
+  }
+  if (spec.format && spec.format->role != Role::kWeight) {
+    return spec.format->spelling() + " is spelled for activations; a weight needs a weight format";
+  }
+  if (spec.format) return layout_refusal(*spec.format, spec.pattern);
+  return std::nullopt;
+}
+
+CompressedMatrix compress_matrix(ConstMatrixView weight, const CompressionSpec& spec,
+                                 const Statistics& statistics, Context& context) {
+  if (const auto sentence = refusal(spec)) throw Error("compress", *sentence);
+  check_finite(weight);
+  CompressedMatrix result;
+  result.values = Matrix(weight.rows, weight.cols);
+  const Pruner* pruner = find_pruner(spec.pruner);
+  const Quantizer* quantizer = find_quantizer(spec.quantizer);
+  if (spec.pattern && spec.format) {
+    const CompressionProblem problem{weight,     *spec.pattern, *spec.format, *pruner,
+                                     *quantizer, statistics,    spec.seed,    spec.stream};
+    MaskedCodes codes = compress_both(problem, spec, result.values.view(), context);
+    simulate(codes, result.values.view(), context);
+    result.quantized = std::move(codes.quantized);
+    result.mask = std::move(codes.mask);
+  } else if (spec.format) {
+    const QuantizeOptions options{nullptr, nullptr, spec.seed, spec.stream};
+    result.quantized = quantizer->quantize(weight, *spec.format, options, statistics, context);
+    dequantize(*result.quantized, result.values.view());
+  } else {
+    result.mask = pruner->select(weight, *spec.pattern, statistics, context);
+    for (int64_t r = 0; r < weight.rows; ++r) {
+      std::copy_n(weight.row(r), weight.cols, result.values.row(r));
+    }
+    prune_values(result.values.view(), *result.mask, context);
+  }
+  result.error =
+      matrix_error(weight, result.values.view(), result.mask ? &*result.mask : nullptr, context);
+  return result;
+}
+
+MatrixError matrix_error(ConstMatrixView weight, ConstMatrixView values, const Mask* mask,
+                         Context& context) {
+  struct Sums {
+    double sparsity = 0, quantization = 0, weight = 0, largest = 0;
+  };
+  const RowPieces pieces(weight.rows, weight.cols);
+  std::vector<Sums> parts(static_cast<size_t>(pieces.count()));
+  context.threads.parallel_for(pieces.count(), [&](int64_t piece) {
+    Sums sums;
+    for (int64_t r = pieces.begin(piece); r < pieces.end(piece); ++r) {
+      const uint8_t* keep = mask != nullptr ? mask->row(r) : nullptr;
+      for (int64_t c = 0; c < weight.cols; ++c) {
+        const double w = weight(r, c);
+        const double error = values(r, c) - w;
+        (keep != nullptr && keep[c] == 0 ? sums.sparsity : sums.quantization) += error * error;
+        sums.weight += w * w;
+        sums.largest = std::max(sums.largest, std::fabs(error));
+      }
+    }
+    parts[static_cast<size_t>(piece)] = sums;
+  });
+  MatrixError total;
+  double of_weight = 0;
+  for (const Sums& sums : parts) {
+    total.sparsity_squared += sums.sparsity;
+    total.quantization_squared += sums.quantization;
+    total.largest = std::max(total.largest, sums.largest);
+    of_weight += sums.weight;
+  }
+  total.squared = total.sparsity_squared + total.quantization_squared;
+  total.relative = of_weight > 0 ? std::sqrt(total.squared / of_weight) : 0.0;
+  return total;
+}
+
+}  // namespace scant

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "methods/orders.h"
+
+namespace scant {
+
+/// A way to choose mask and codes together.
+struct JointSolver {
+  std::string_view name;
+  std::string_view meaning;  ///< one clause, for help
+  /// `scratch` has the weight's shape.
+  MaskedCodes (*solve)(const CompressionProblem& problem, MatrixView scratch, Context& context);
+};
+
+/// Every joint solver, in the order of help and tables.
+std::span<const JointSolver> all_joint_solvers();
+/// Null if there is none of that name.
+const JointSolver* find_joint_solver(std::string_view name);
+
+/// Data-free: the mask by gain, scales and mask in turn.
+JointSolver gain_mask_solver();
+
+}  // namespace scant

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include "methods/compressed_matrix.h"
+#include "methods/prune/pruner.h"
+#include "methods/quantize/quantizer.h"
+
+namespace scant {
+
+/// One weight and what is to be done to it, names resolved.
+struct CompressionProblem {
+  ConstMatrixView weight;
+  const SparsityPattern& pattern;
+  const NumberFormat& format;
+  const Pruner& pruner;
+  const Quantizer& quantizer;
+  const Statistics& statistics;
+  uint64_t seed = 0;
+  uint64_t stream = 0;
+
+  QuantizeOptions options() const { return {nullptr, nullptr, seed, stream}; }
+};
+
+/// Codes and the mask over them: a compressed matrix that is not spelled out in float32 yet.
+struct MaskedCodes {
+  QuantizedMatrix quantized;
+  Mask mask;
+};
+
+/// q(s(x)): scales are chosen from what is kept.
+MaskedCodes sparsify_first(const CompressionProblem& problem, Context& context);
+
+/// s(q(x)): what is kept is chosen by the dequantized values; codes and scales stay. `scratch` has
+/// the weight's shape.
+MaskedCodes quantize_first(const CompressionProblem& problem, MatrixView scratch, Context& context);
+
+/// Gives pruned weights the code of zero (`binary` has none: its mask alone says so).
+void prune_codes(QuantizedMatrix& quantized, const Mask& mask, Context& context);
+
+/// Zero where pruned.
+void prune_values(MatrixView values, const Mask& mask, Context& context);
+
+/// What codes and mask evaluate to.
+void simulate(const MaskedCodes& codes, MatrixView out, Context& context);
+
+/// sum over all weights of h_c (value - w)^2 with h_c of the column, 1 if `importance` is empty.
+/// In double, in a fixed order.
+double squared_error(ConstMatrixView weight, ConstMatrixView values,
+                     std::span<const float> importance, Context& context);
+
+}  // namespace scant
