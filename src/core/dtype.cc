@@ -83,7 +83,7 @@ uint16_t f32_to_f16(float value) {
 
 void widen(const std::byte* source, DType dtype, std::span<float> out) {
   if (dtype == DType::kF32) {
-    std::memcpy(out.data(), source, out.size_bytes());
+    if (!out.empty()) std::memcpy(out.data(), source, out.size_bytes());
     return;
   }
   if (!is_weight_dtype(dtype)) refuse(dtype);
@@ -103,7 +103,7 @@ void widen(const std::byte* source, DType dtype, std::span<float> out) {
 
 void narrow(std::span<const float> values, DType dtype, std::byte* out) {
   if (dtype == DType::kF32) {
-    std::memcpy(out, values.data(), values.size_bytes());
+    if (!values.empty()) std::memcpy(out, values.data(), values.size_bytes());
     return;
   }
   if (!is_weight_dtype(dtype)) refuse(dtype);

@@ -1,0 +1,47 @@
+#!/bin/sh
+# Prints the line coverage that the corpora reach in the sources of each parser:
+#
+#   fuzz/coverage.sh [NAME...]
+#
+# Inputs are fuzz/corpus/NAME and, where fuzz/run.sh has run, build/fuzz/found/NAME. fuzz/parsers.txt
+# says which sources belong to which target. Exits non-zero if a parser is below 90% of its lines.
+set -eu
+cd "$(dirname "$0")/.."
+suffix=${CLANG_SUFFIX--14}
+build=build/fuzz-coverage
+flags="-fprofile-instr-generate -fcoverage-mapping"
+cmake -S . -B $build -G Ninja -DCMAKE_BUILD_TYPE=Debug -DSCANT_FUZZ=ON -DSCANT_TESTS=OFF \
+  -DCMAKE_C_COMPILER=clang"$suffix" -DCMAKE_CXX_COMPILER=clang++"$suffix" \
+  -DCMAKE_C_FLAGS="$flags" -DCMAKE_CXX_FLAGS="$flags" -DCMAKE_EXE_LINKER_FLAGS="$flags" > /dev/null
+if [ $# -gt 0 ]; then names=$*; else names=$(cut -d' ' -f1 fuzz/parsers.txt); fi
+
+status=0
+for name in $names; do
+  sources=$(sed -n "s/^$name //p" fuzz/parsers.txt)
+  if [ -z "$sources" ]; then
+    echo "fuzz/coverage.sh: fuzz/parsers.txt has no target \"$name\"" >&2
+    exit 2
+  fi
+  cmake --build $build --target fuzz_"$name" > $build/"$name".log || { cat $build/"$name".log; exit 1; }
+  inputs=fuzz/corpus/$name
+  if [ -d build/fuzz/found/"$name" ]; then inputs="$inputs build/fuzz/found/$name"; fi
+  # shellcheck disable=SC2086
+  LLVM_PROFILE_FILE=$build/$name.profraw $build/fuzz/fuzz_"$name" -runs=0 $inputs 2> $build/"$name".log ||
+    { cat $build/"$name".log; exit 1; }
+  llvm-profdata"$suffix" merge -o $build/"$name".profdata $build/"$name".profraw
+  # shellcheck disable=SC2086
+  llvm-cov"$suffix" export -summary-only -instr-profile=$build/"$name".profdata \
+    $build/fuzz/fuzz_"$name" $sources > $build/"$name".json
+  python3 - "$name" $build/"$name".json << 'PYTHON' || status=1
+import json, os, sys
+name, path = sys.argv[1:]
+report = json.load(open(path))["data"][0]
+lines = [(os.path.relpath(f["filename"]), f["summary"]["lines"]) for f in report["files"]]
+lines.append(("all of it", report["totals"]["lines"]))
+print(f"{name}:")
+for file, line in lines:
+    print(f"  {file:45} {line['covered']:5} of {line['count']:5} lines  {line['percent']:6.2f}%")
+sys.exit(0 if report["totals"]["lines"]["percent"] >= 90 else 1)
+PYTHON
+done
+exit $status
