@@ -13,6 +13,7 @@
 #include "core/context.h"
 #include "core/tensor.h"
 #include "formats/number_format.h"
+#include "models/checkpoint_weights.h"
 #include "models/linear.h"
 
 namespace scant {
@@ -90,11 +91,13 @@ class Model {
   const WeightSource& weights() const { return *weights_; }
   /// All linear layers of the blocks, in order.
   std::vector<LinearInfo> linears() const;
+  /// Number formats of the inputs of linear layers that the compressed model carries.
+  const ActivationFormats& activations() const { return weights_->activations(); }
 
  private:
   friend class ModelBuilder;
   std::shared_ptr<const Checkpoint> checkpoint_;
-  std::unique_ptr<WeightSource> weights_;
+  std::unique_ptr<CheckpointWeights> weights_;
   ModelFacts facts_;
   std::vector<std::unique_ptr<Stage>> stages_;
   std::unique_ptr<Head> head_;
