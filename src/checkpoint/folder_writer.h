@@ -49,6 +49,8 @@ class FolderWriter {
   void append(std::span<const std::byte> bytes);
   /// After all planned data: writes what is left of headers and index, and syncs.
   void close();
+  /// Bytes of tensor data written.
+  uint64_t total_bytes() const { return total_bytes_; }
 
  private:
   struct Shard;

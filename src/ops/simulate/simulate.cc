@@ -129,7 +129,7 @@ Mask select_magnitude_mask(ConstMatrixView values, const SparsityPattern& patter
   const auto* n_of_m = std::get_if<NOfMPattern>(&pattern.pattern);
   if (n_of_m == nullptr || values.size() == 0) {
     check_finite(values, &context);
-    return pattern.select_magnitude(values, context);
+    return pattern.select({values}, context);
   }
   Mask mask;
   run(RowPass(values, {.pattern = n_of_m}, {.keep = &mask}), values, &context);

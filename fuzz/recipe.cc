@@ -1,0 +1,19 @@
+// Recipes: anything either parses, and then survives writing and planning, or is an Error.
+#include "compress/recipe.h"
+
+#include <cstdint>
+#include <string_view>
+
+#include "core/error.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  try {
+    const scant::Recipe recipe =
+        scant::Recipe::parse_yaml({reinterpret_cast<const char*>(data), size}, "fuzz");
+    const std::string text = recipe.to_yaml();
+    if (scant::Recipe::parse_yaml(text, "again").to_yaml() != text) __builtin_trap();
+    scant::plan_layer(recipe, "model.layers.0.self_attn.q_proj");
+  } catch (const scant::Error&) {
+  }
+  return 0;
+}

@@ -1,0 +1,39 @@
+#include "compress/dense_folder.h"
+
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/folder_writer.h"
+#include "models/tokenizer/tokenizer.h"
+
+namespace scant {
+namespace {
+
+void write_text(const AtomicFolder& folder, const std::string& name, std::string_view text) {
+  OutputFile file(folder.file(name));
+  file.write(text);
+  file.close();
+}
+
+}  // namespace
+
+std::string dense_config(const Checkpoint& checkpoint, bool widened) {
+  nlohmann::ordered_json config = nlohmann::ordered_json::parse(checkpoint.config().dump());
+  if (widened) {
+    // transformers 5 writes "dtype", older ones "torch_dtype"; both read either.
+    const char* key = config.contains("dtype") ? "dtype" : "torch_dtype";
+    config[key] = "float32";
+  }
+  return config.dump(2) + "\n";
+}
+
+void write_companions(const Checkpoint& checkpoint, const AtomicFolder& folder, bool widened) {
+  write_text(folder, "config.json", dense_config(checkpoint, widened));
+  copy_companion_files(checkpoint, folder);
+  if (checkpoint.gguf_vocabulary() != nullptr) {  // a GGUF's tokenizer becomes a folder's
+    const auto tokenizer = Tokenizer::load(checkpoint);
+    write_text(folder, "tokenizer.json", tokenizer->to_tokenizer_json());
+    write_text(folder, "tokenizer_config.json", tokenizer->to_tokenizer_config_json());
+  }
+}
+
+}  // namespace scant

@@ -1,0 +1,209 @@
+#include "compress/job.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <map>
+
+#include "checkpoint/folder_writer.h"
+#include "compress/dense_folder.h"
+#include "compress/scant_json.h"
+#include "core/error.h"
+#include "core/version.h"
+
+namespace scant {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// The layer's weight as outputs x inputs, whatever its orientation on disk.
+Matrix read_weight(const Model& model, const LinearInfo& info, int64_t rows) {
+  const Checkpoint& checkpoint = model.checkpoint();
+  const StoredTensor& stored = checkpoint.require(info.tensor);
+  if (!info.transposed) {
+    Matrix weight(rows, info.inputs);
+    // A vector is one row of the matrix but many rows of its file.
+    const int64_t stored_rows = info.outputs == 1 ? stored.rows() : rows;
+    checkpoint.read_rows(stored, 0, stored_rows, weight.values());
+    return weight;
+  }
+  Matrix stored_values(info.inputs, info.outputs);
+  checkpoint.read_rows(stored, 0, info.inputs, stored_values.values());
+  Matrix weight(rows, info.inputs);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < info.inputs; ++c) weight(r, c) = stored_values(c, r);
+  }
+  return weight;
+}
+
+CompressedMatrix compress_rows(const Model& model, const PlannedLayer& layer, int64_t rows,
+                               Context& context) {
+  const Matrix weight = read_weight(model, layer.info, rows);
+  try {
+    return compress_matrix(weight.view(), layer.plan.weights, Statistics{}, context);
+  } catch (const Error& error) {
+    throw Error(
+        model.checkpoint().require(layer.info.tensor).file + ": tensor " + layer.info.tensor,
+        error.what());
+  }
+}
+
+/// Back to the orientation on disk.
+Matrix stored_orientation(const LinearInfo& info, Matrix values) {
+  if (!info.transposed) return values;
+  Matrix transposed(info.inputs, info.outputs);
+  for (int64_t r = 0; r < info.outputs; ++r) {
+    for (int64_t c = 0; c < info.inputs; ++c) transposed(c, r) = values(r, c);
+  }
+  return transposed;
+}
+
+/// Narrows and appends in pieces, so that no second copy of a layer exists.
+void append_values(FolderWriter& writer, std::span<const float> values, DType dtype) {
+  if (dtype == DType::kF32) {
+    writer.append(std::as_bytes(values));
+    return;
+  }
+  constexpr size_t kPiece = size_t{1} << 16;
+  std::vector<std::byte> bytes(kPiece * dtype_size(dtype));
+  for (size_t begin = 0; begin < values.size(); begin += kPiece) {
+    const auto piece = values.subspan(begin, std::min(kPiece, values.size() - begin));
+    narrow(piece, dtype, bytes.data());
+    writer.append(std::span(bytes).first(piece.size() * dtype_size(dtype)));
+  }
+}
+
+/// Copies a tensor that the recipe leaves alone; block types are widened to F32.
+DType copy_tensor(const Checkpoint& checkpoint, const StoredTensor& tensor, FolderWriter& writer) {
+  const TensorView raw = checkpoint.raw(tensor);
+  if (raw.data != nullptr) {
+    writer.begin_tensor(tensor.name, raw.dtype);
+    writer.append({raw.data, raw.bytes()});
+    return raw.dtype;
+  }
+  writer.begin_tensor(tensor.name, DType::kF32);
+  const int64_t step =
+      std::max<int64_t>(1, (int64_t{1} << 20) / std::max<int64_t>(tensor.row_size(), 1));
+  std::vector<float> values;
+  for (int64_t row = 0; row < tensor.rows(); row += step) {
+    const int64_t count = std::min(step, tensor.rows() - row);
+    values.resize(static_cast<size_t>(count * tensor.row_size()));
+    checkpoint.read_rows(tensor, row, count, values);
+    writer.append(std::as_bytes(std::span<const float>(values)));
+  }
+  return DType::kF32;
+}
+
+double share_of_zeros(std::span<const float> values) {
+  const auto zeros = std::count(values.begin(), values.end(), 0.0f);
+  return static_cast<double>(zeros) / static_cast<double>(std::max<size_t>(values.size(), 1));
+}
+
+/// Compresses one layer and writes it.
+LayerResult write_layer(const Model& model, const PlannedLayer& layer, FolderWriter& writer,
+                        Context& context) {
+  CompressedMatrix compressed = compress_layer(model, layer, context);
+  LayerResult result{layer, compressed.error, share_of_zeros(compressed.values.values()), ""};
+  const StoredTensor& stored = model.checkpoint().require(layer.info.tensor);
+  const CompressionSpec& spec = layer.plan.weights;
+  if (spec.pattern) {
+    const NumberFormat format = spec.format ? *spec.format : plain_format_of(stored);
+    result.planned.size = stored_size(layer.info.outputs, layer.info.inputs, format, spec.pattern,
+                                      compressed.mask->kept());
+  }
+  const Matrix values = stored_orientation(layer.info, std::move(compressed.values));
+  const DType dtype =
+      stored.dtype && is_exact_in(values.values(), *stored.dtype) ? *stored.dtype : DType::kF32;
+  result.dtype = std::string(dtype_name(dtype));
+  writer.begin_tensor(stored.name, dtype);
+  append_values(writer, values.values(), dtype);
+  return result;
+}
+
+}  // namespace
+
+CompressedMatrix compress_layer(const Model& model, const PlannedLayer& layer, Context& context) {
+  return compress_rows(model, layer, layer.info.outputs, context);
+}
+
+CompressionResult compress_model(const Model& model, const Recipe& recipe, const std::string& out,
+                                 bool overwrite, Context& context) {
+  const auto start = Clock::now();
+  CompressionResult result;
+  result.plan = make_plan(model, recipe);
+  std::map<std::string, const PlannedLayer*, std::less<>> by_tensor;
+  for (const PlannedLayer& layer : result.plan.layers) {
+    if (layer.plan.changes_weights()) by_tensor[layer.info.tensor] = &layer;
+  }
+  const Checkpoint& checkpoint = model.checkpoint();
+  AtomicFolder folder(out, overwrite);
+  FolderWriter writer(folder, plan_like(checkpoint));
+  int64_t total = 0;
+  for (const StoredTensor& tensor : checkpoint.tensors()) total += element_count(tensor.shape);
+  int64_t done = 0;
+  for (const StoredTensor& tensor : checkpoint.tensors()) {
+    if (context.cancelled()) throw Error(out, "stopped; nothing was written");
+    const auto planned = by_tensor.find(tensor.name);
+    if (planned == by_tensor.end()) {
+      const DType dtype = copy_tensor(checkpoint, tensor, writer);
+      result.widened |= dtype == DType::kF32 && tensor.dtype != DType::kF32;
+    } else {
+      result.layers.push_back(write_layer(model, *planned->second, writer, context));
+      result.widened |= result.layers.back().dtype == "F32" && tensor.dtype != DType::kF32;
+    }
+    done += element_count(tensor.shape);
+    context.progress({"compress", done, total, "weights"});
+  }
+  writer.close();
+  result.written_bytes = static_cast<int64_t>(writer.total_bytes());
+  result.plan.compressed_bytes = 0;
+  for (const LayerResult& layer : result.layers) {
+    result.plan.compressed_bytes += layer.planned.size.total();
+  }
+  write_companions(checkpoint, folder, result.widened);
+  OutputFile description(folder.file("scant.json"));
+  description.write(scant_json(model, recipe, result, kVersion));
+  description.close();
+  folder.commit();
+  result.seconds = seconds_since(start);
+  return result;
+}
+
+CostEstimate estimate_cost(const Model& model, const CompressionPlan& plan, Context& context) {
+  constexpr int64_t kProbeRows = 64;
+  constexpr double kWriteBytesPerSecond = 500e6;  // a plain disk; reading is hidden by the map
+  CostEstimate cost;
+  std::map<std::string, double> seconds_per_weight;  // by pattern, format, order and width
+  for (const PlannedLayer& layer : plan.layers) {
+    if (!layer.plan.changes_weights()) continue;
+    const CompressionSpec& spec = layer.plan.weights;
+    const std::string key = (spec.pattern ? spec.pattern->spelling() : "") + "|" +
+                            (spec.format ? spec.format->spelling() : "") + "|" +
+                            std::string(order_name(spec.order)) + "|" +
+                            std::to_string(layer.info.inputs);
+    auto found = seconds_per_weight.find(key);
+    if (found == seconds_per_weight.end()) {
+      const int64_t rows = std::min(kProbeRows, layer.info.outputs);
+      const auto start = Clock::now();
+      compress_rows(model, layer, rows, context);
+      found =
+          seconds_per_weight
+              .emplace(key, seconds_since(start) / static_cast<double>(rows * layer.info.inputs))
+              .first;
+    }
+    cost.seconds += found->second * static_cast<double>(layer.info.outputs * layer.info.inputs);
+  }
+  cost.seconds += static_cast<double>(plan.other_bytes + 4 * plan.weights) / kWriteBytesPerSecond;
+  // Measured peak per weight of the largest layer: source, values, scores, codes and mask, twice
+  // where two orders are compared.
+  constexpr int64_t kBytesPerWeight = 24;
+  constexpr int64_t kProgram = 64 << 20;
+  cost.memory_bytes = plan.largest_layer * kBytesPerWeight + kProgram;
+  return cost;
+}
+
+}  // namespace scant

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "compress/plan.h"
+#include "core/context.h"
+
+namespace scant {
+
+/// What became of one layer.
+struct LayerResult {
+  PlannedLayer planned;  ///< with the real size
+  MatrixError error;
+  double zeros = 0;   ///< share of weights that are zero in the result
+  std::string dtype;  ///< how its values are stored in the dense folder
+};
+
+struct CompressionResult {
+  CompressionPlan plan;
+  std::vector<LayerResult> layers;
+  int64_t written_bytes = 0;  ///< safetensors files of OUT
+  bool widened = false;       ///< some layer had to be stored as F32
+  double seconds = 0;
+};
+
+/// Compresses every planned layer and writes a Hugging Face folder that holds the simulated values:
+/// dtype of the source where every value stays exact, else F32; config.json, tokenizer and shards
+/// like the source's, and scant.json. The folder appears whole or not at all. Memory: one layer.
+/// Throws Error on NaN or infinite weights (tensor and index named) and on I/O failures.
+CompressionResult compress_model(const Model& model, const Recipe& recipe, const std::string& out,
+                                 bool overwrite, Context& context);
+
+/// Compresses one planned layer of a model, as compress_model does.
+CompressedMatrix compress_layer(const Model& model, const PlannedLayer& layer, Context& context);
+
+/// Expected cost of a job: measured on a few rows of each kind of layer, then scaled.
+struct CostEstimate {
+  int64_t memory_bytes = 0;  ///< peak of anonymous memory
+  double seconds = 0;
+};
+CostEstimate estimate_cost(const Model& model, const CompressionPlan& plan, Context& context);
+
+}  // namespace scant

@@ -1,0 +1,92 @@
+#include "compress/recipe.h"
+
+#include "core/error.h"
+#include "core/random.h"
+
+namespace scant {
+namespace {
+
+/// A step with the overrides for one layer applied; nothing if an override says "none".
+struct EffectiveStep {
+  std::optional<SparsityPattern> pattern;
+  std::optional<NumberFormat> format;
+  std::string method;
+};
+
+std::optional<EffectiveStep> effective(const RecipeStep& step, std::string_view layer) {
+  EffectiveStep result{step.pattern, step.format, step.method};
+  bool none = false;
+  for (const StepOverride& entry : step.overrides) {
+    if (!entry.match.matches(layer)) continue;
+    none = entry.none;
+    if (entry.pattern) result.pattern = entry.pattern;
+    if (entry.format) result.format = entry.format;
+    if (entry.method) result.method = *entry.method;
+  }
+  if (none) return std::nullopt;
+  return result;
+}
+
+class Planner {
+ public:
+  explicit Planner(std::string_view layer) : layer_(layer) {}
+
+  void apply(StepKind kind, EffectiveStep step) {
+    CompressionSpec& spec = plan_.weights;
+    switch (kind) {
+      case StepKind::kSparsify:
+        if (spec.pattern) refuse("two steps sparsify it");
+        if (spec.format) spec.order = Order::kQuantizeFirst;
+        spec.pattern = std::move(step.pattern);
+        spec.pruner = std::move(step.method);
+        break;
+      case StepKind::kQuantize:
+        if (spec.format) refuse("two steps quantize it");
+        if (spec.pattern) spec.order = Order::kSparsifyFirst;
+        spec.format = std::move(step.format);
+        spec.quantizer = std::move(step.method);
+        break;
+      case StepKind::kJoint:
+        if (spec.pattern || spec.format) refuse("a joint step stands beside another step");
+        if (step.method != "gain")
+          refuse("unknown joint method \"" + step.method + "\"; expected gain");
+        spec.pattern = std::move(step.pattern);
+        spec.format = std::move(step.format);
+        spec.order = Order::kJoint;
+        break;
+      case StepKind::kActivations:
+        if (plan_.activation) refuse("two steps quantize its activations");
+        plan_.activation = std::move(step.format);
+        break;
+    }
+  }
+
+  LayerPlan finish(uint64_t seed) {
+    plan_.weights.seed = seed;
+    plan_.weights.stream = hash_text(layer_.data(), layer_.size());
+    if (plan_.changes_weights()) {
+      if (const auto sentence = refusal(plan_.weights)) refuse(*sentence);
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  [[noreturn]] void refuse(const std::string& sentence) const {
+    throw Error("recipe: layer " + std::string(layer_), sentence);
+  }
+
+  std::string_view layer_;
+  LayerPlan plan_;
+};
+
+}  // namespace
+
+LayerPlan plan_layer(const Recipe& recipe, std::string_view layer) {
+  Planner planner(layer);
+  for (const RecipeStep& step : recipe.steps) {
+    if (auto result = effective(step, layer)) planner.apply(step.kind, std::move(*result));
+  }
+  return planner.finish(recipe.seed);
+}
+
+}  // namespace scant

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "compress/name_pattern.h"
+#include "formats/number_format.h"
+#include "formats/pattern.h"
+#include "methods/compressed_matrix.h"
+
+namespace scant {
+
+/// What a step does. An override of a step replaces its pattern and format for the layers whose
+/// names match; "none" leaves them alone.
+enum class StepKind : uint8_t { kSparsify, kQuantize, kJoint, kActivations };
+
+struct StepOverride {
+  NamePattern match;
+  bool none = false;
+  std::optional<SparsityPattern> pattern;
+  std::optional<NumberFormat> format;
+  std::optional<std::string> method;
+};
+
+struct RecipeStep {
+  StepKind kind = StepKind::kSparsify;
+  std::optional<SparsityPattern> pattern;  ///< sparsify, joint
+  std::optional<NumberFormat> format;      ///< quantize, joint, activations
+  std::string method;                      ///< "magnitude", "rtn", "gain"; empty for activations
+  std::vector<StepOverride> overrides;     ///< the last that matches wins
+};
+
+/// An ordered list of steps, applied to each selected layer in that order
+/// (docs/guide/recipes.md describes the YAML form).
+struct Recipe {
+  uint64_t seed = 0;
+  std::vector<NamePattern> only;     ///< if not empty: layers that match one of them
+  std::vector<NamePattern> skip;     ///< never these
+  std::vector<NamePattern> include;  ///< parameters besides the blocks' linear layers (head, ...)
+  std::vector<RecipeStep> steps;
+
+  /// Throws Error naming `source`, the line and the key that is wrong and what is allowed.
+  static Recipe parse_yaml(std::string_view text, const std::string& source);
+  /// The same recipe as YAML; parse_yaml(to_yaml()) gives it back.
+  std::string to_yaml() const;
+};
+
+/// What the recipe means for one layer.
+struct LayerPlan {
+  CompressionSpec weights;
+  std::optional<NumberFormat> activation;
+  bool changes_weights() const { return weights.pattern || weights.format; }
+};
+
+/// Throws Error (naming the layer) if the steps cannot be combined, with the sentence that refuses.
+LayerPlan plan_layer(const Recipe& recipe, std::string_view layer);
+
+}  // namespace scant

@@ -1,0 +1,91 @@
+#include "compress/scant_json.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+
+namespace scant {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json size_json(const StoredSize& size) {
+  return {{"layout", size.layout},
+          {"bytes", size.total()},
+          {"bits_per_weight", size.bits_per_weight()},
+          {"codes", size.codes},
+          {"positions", size.positions},
+          {"scales", size.scales},
+          {"zero_points", size.zero_points},
+          {"constants", size.constants},
+          {"padding", size.padding}};
+}
+
+Json error_json(const MatrixError& error) {
+  return {{"squared", error.squared},
+          {"relative", error.relative},
+          {"largest", error.largest},
+          {"sparsity_squared", error.sparsity_squared},
+          {"quantization_squared", error.quantization_squared}};
+}
+
+Json layer_json(const LayerResult& layer) {
+  const CompressionSpec& spec = layer.planned.plan.weights;
+  Json json;
+  json["module"] = layer.planned.info.name;
+  json["shape"] = {layer.planned.info.outputs, layer.planned.info.inputs};
+  if (spec.pattern) json["sparsity"] = spec.pattern->spelling();
+  if (spec.format) json["format"] = spec.format->spelling();
+  if (spec.pattern && spec.format) json["order"] = order_name(spec.order);
+  json["zeros"] = layer.zeros;
+  json["dtype"] = layer.dtype;
+  json["size"] = size_json(layer.planned.size);
+  json["error"] = error_json(layer.error);
+  return json;
+}
+
+/// The order if all layers share one; "mixed" otherwise; null where no layer has two steps.
+Json order_json(const CompressionResult& result) {
+  std::set<std::string_view> orders;
+  for (const LayerResult& layer : result.layers) {
+    const CompressionSpec& spec = layer.planned.plan.weights;
+    if (spec.pattern && spec.format) orders.insert(order_name(spec.order));
+  }
+  if (orders.empty()) return nullptr;
+  return orders.size() == 1 ? Json(*orders.begin()) : Json("mixed");
+}
+
+}  // namespace
+
+std::string scant_json(const Model& source, const Recipe& recipe, const CompressionResult& result,
+                       std::string_view version) {
+  Json json;
+  json["format_version"] = 1;
+  json["scant_version"] = version;
+  json["source"] = {
+      {"name", std::filesystem::weakly_canonical(source.checkpoint().path()).filename().string()},
+      {"container", source.checkpoint().container()},
+      {"architecture", source.facts().architecture}};
+  json["bits_per_weight"] = result.plan.bits_per_weight();
+  json["order"] = order_json(result);
+  json["seed"] = recipe.seed;
+  json["recipe"] = recipe.to_yaml();
+  json["sizes"] = {{"compressed_weights", result.plan.weights},
+                   {"compressed_bytes", result.plan.compressed_bytes},
+                   {"compressed_source_bytes", result.plan.source_bytes},
+                   {"other_bytes", result.plan.other_bytes},
+                   {"total_bytes", result.plan.compressed_bytes + result.plan.other_bytes}};
+  Json activations = Json::object();
+  for (const PlannedLayer& layer : result.plan.layers) {
+    if (layer.plan.activation) activations[layer.info.name] = layer.plan.activation->spelling();
+  }
+  json["activations"] = std::move(activations);
+  Json tensors = Json::object();
+  for (const LayerResult& layer : result.layers) {
+    tensors[layer.planned.info.tensor] = layer_json(layer);
+  }
+  json["tensors"] = std::move(tensors);
+  return json.dump(2) + "\n";
+}
+
+}  // namespace scant

@@ -1,0 +1,127 @@
+#include "report/compression_report.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <map>
+
+#include "report/table.h"
+
+namespace scant {
+namespace {
+
+/// Layers that share kind, shape and treatment.
+struct Group {
+  int64_t layers = 0;
+  int64_t weights = 0;
+  int64_t bytes = 0;
+  double zeros = 0;
+  double squared_error = 0;  ///< sum of squared relative errors
+};
+
+struct GroupKey {
+  std::string kind, shape, pattern, format, order, activation;
+  auto operator<=>(const GroupKey&) const = default;
+};
+
+GroupKey key_of(const PlannedLayer& layer) {
+  const CompressionSpec& spec = layer.plan.weights;
+  GroupKey key;
+  key.kind = layer.info.kind;
+  key.shape = fmt::format("{}x{}", layer.info.outputs, layer.info.inputs);
+  key.pattern = spec.pattern ? spec.pattern->spelling() : "-";
+  key.format = spec.format ? spec.format->spelling() : "-";
+  key.order = spec.pattern && spec.format ? std::string(order_name(spec.order)) : "-";
+  key.activation = layer.plan.activation ? layer.plan.activation->spelling() : "-";
+  return key;
+}
+
+/// Groups in the order in which the model meets them.
+class Groups {
+ public:
+  Group& operator[](const GroupKey& key) {
+    const auto [entry, fresh] = index_.try_emplace(key, groups_.size());
+    if (fresh) groups_.push_back({key, {}});
+    return groups_[entry->second].second;
+  }
+  const std::vector<std::pair<GroupKey, Group>>& all() const { return groups_; }
+
+ private:
+  std::map<GroupKey, size_t> index_;
+  std::vector<std::pair<GroupKey, Group>> groups_;
+};
+
+void count(Group& group, const PlannedLayer& layer) {
+  ++group.layers;
+  group.weights += layer.info.outputs * layer.info.inputs;
+  group.bytes += layer.plan.changes_weights() ? layer.size.total() : 0;
+}
+
+std::string table_text(const Groups& groups, bool measured, bool bold) {
+  std::vector<std::string> headers = {"layer kind", ">layers", ">shape",      "sparsity",
+                                      "weights",    "order",   "activations", ">bits/weight"};
+  if (measured) {
+    headers.insert(headers.end(), {">zeros", ">relative error"});
+  }
+  TextTable table(headers);
+  for (const auto& [key, group] : groups.all()) {
+    std::vector<std::string> cells = {
+        key.kind,
+        std::to_string(group.layers),
+        key.shape,
+        key.pattern,
+        key.format,
+        key.order,
+        key.activation,
+        group.bytes == 0 ? "-"
+                         : fmt::format("{:.3f}", 8.0 * static_cast<double>(group.bytes) /
+                                                     static_cast<double>(group.weights))};
+    if (measured) {
+      const auto layers = static_cast<double>(group.layers);
+      cells.push_back(fmt::format("{:.1f}%", 100 * group.zeros / layers));
+      cells.push_back(fmt::format("{:.5f}", std::sqrt(group.squared_error / layers)));
+    }
+    table.add(std::move(cells));
+  }
+  return table.text(bold);
+}
+
+std::string totals_text(const CompressionPlan& plan) {
+  const auto total = static_cast<double>(plan.compressed_bytes + plan.other_bytes);
+  const auto source = static_cast<double>(plan.source_bytes + plan.other_bytes);
+  std::string text;
+  if (plan.weights != 0) {
+    text +=
+        fmt::format("Compressed layers: {} weights, {} -> {} packed, {:.3f} bits per weight\n",
+                    count_text(static_cast<double>(plan.weights)),
+                    bytes_text(static_cast<double>(plan.source_bytes)),
+                    bytes_text(static_cast<double>(plan.compressed_bytes)), plan.bits_per_weight());
+  }
+  text +=
+      fmt::format("Whole model:       {} -> {} packed ({} of it not compressed), {:.2f}x smaller\n",
+                  bytes_text(source), bytes_text(total),
+                  bytes_text(static_cast<double>(plan.other_bytes)), source / total);
+  return text;
+}
+
+}  // namespace
+
+std::string plan_text(const CompressionPlan& plan, bool bold) {
+  Groups groups;
+  for (const PlannedLayer& layer : plan.layers) count(groups[key_of(layer)], layer);
+  return table_text(groups, false, bold) + totals_text(plan);
+}
+
+std::string compression_text(const CompressionResult& result, bool bold) {
+  Groups groups;
+  for (const LayerResult& layer : result.layers) {
+    Group& group = groups[key_of(layer.planned)];
+    count(group, layer.planned);
+    group.zeros += layer.zeros;
+    group.squared_error += layer.error.relative * layer.error.relative;
+  }
+  if (result.layers.empty()) return plan_text(result.plan, bold);
+  return table_text(groups, true, bold) + totals_text(result.plan);
+}
+
+}  // namespace scant

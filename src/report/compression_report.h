@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+#include "compress/job.h"
+
+namespace scant {
+
+/// What a compression did (or, before it ran, will do), one line per kind of layer and the totals.
+std::string plan_text(const CompressionPlan& plan, bool bold);
+std::string compression_text(const CompressionResult& result, bool bold);
+
+}  // namespace scant
