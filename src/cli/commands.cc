@@ -1,0 +1,46 @@
+#include "cli/commands.h"
+
+#include <array>
+
+namespace scant {
+
+std::span<const Command> all_commands() {
+  static const std::array kCommands = {
+      Command{"inspect", "Architecture, layers and per-tensor statistics of a model",
+              "  scant inspect assets/quill-llama-5m\n"
+              "  scant inspect model.gguf --json > model.json\n",
+              add_inspect},
+      Command{"tokenize", "Text to token ids and back",
+              "  scant tokenize assets/quill-llama-5m \"The old sailor\"\n"
+              "  scant tokenize MODEL --text book.txt > ids.json\n"
+              "  scant tokenize MODEL --decode \"[489, 744, 3611]\"\n",
+              add_tokenize},
+      Command{"eval", "Perplexity of a model on a text, and its divergence from another model",
+              "  scant eval assets/quill-llama-5m --text assets/text/books.txt\n"
+              "  scant eval OUT --text book.txt --reference MODEL --json\n"
+              "  scant eval MODEL --text book.txt --window 512 --stride 256 --max-tokens 65536\n",
+              add_eval},
+      Command{
+          "compress", "Sparsify and quantize a model, in the order that you choose",
+          "  scant compress MODEL -o OUT --sparsity 2:4 --weights int8\n"
+          "  scant compress MODEL -o OUT --sparsity 50% --weights int4:g128:mse --order joint\n"
+          "  scant compress MODEL -o OUT --weights mxfp4 --activations mxfp8_e4m3 --text book.txt\n"
+          "  scant compress MODEL --sparsity 2:4 --weights int4 --print-recipe > recipe.yaml\n"
+          "  scant compress MODEL -o OUT --recipe recipe.yaml --dry-run\n",
+          add_compress},
+      Command{"compare", "Several compressed models against the dense one on the same text",
+              "  scant compare MODEL OUT1 OUT2 --text book.txt\n"
+              "  scant compare MODEL OUT1 OUT2 --text book.txt --max-tokens 65536 --json\n",
+              add_compare},
+      Command{"formats", "The number formats, sparsity patterns and combinations that exist",
+              "  scant formats\n",
+              add_formats},
+      Command{"completion", "Shell completion script for bash, zsh or fish",
+              "  scant completion bash > /etc/bash_completion.d/scant\n"
+              "  scant completion zsh > \"${fpath[1]}/_scant\"\n",
+              add_completion},
+  };
+  return kCommands;
+}
+
+}  // namespace scant

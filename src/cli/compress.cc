@@ -1,0 +1,226 @@
+#include <fmt/format.h>
+
+#include <cmath>
+#include <filesystem>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/text_input.h"
+#include "compress/job.h"
+#include "core/error.h"
+#include "core/file_map.h"
+#include "evaluate/perplexity.h"
+#include "report/compression_report.h"
+#include "report/table.h"
+
+namespace scant {
+namespace {
+
+struct Options {
+  std::string model;
+  std::string out;
+  std::string sparsity, weights, activations, order, recipe, text;
+  std::vector<std::string> only, skip;
+  std::optional<uint64_t> seed;
+  std::string to = "dense";
+  WindowProtocol protocol;
+  bool dry_run = false, print_recipe = false, force = false;
+};
+
+std::vector<NamePattern> name_patterns(const std::vector<std::string>& texts, const char* option) {
+  std::vector<NamePattern> patterns;
+  for (const std::string& text : texts) patterns.emplace_back(text, option);
+  return patterns;
+}
+
+template <typename Parse>
+auto parse_option(const char* option, const std::string& text, Parse parse) {
+  try {
+    return parse(text);
+  } catch (const Error& error) {
+    throw Error(option, error.what());
+  }
+}
+
+/// The steps that the flags mean, in their order of application.
+std::vector<RecipeStep> steps_of(const Options& options) {
+  const Order order = options.order.empty()
+                          ? Order::kSparsifyFirst
+                          : parse_option("--order", options.order,
+                                         [](const std::string& text) { return parse_order(text); });
+  RecipeStep sparsify{StepKind::kSparsify, std::nullopt, std::nullopt, "magnitude", {}};
+  RecipeStep quantize{StepKind::kQuantize, std::nullopt, std::nullopt, "rtn", {}};
+  if (!options.sparsity.empty()) {
+    sparsify.pattern = parse_option("--sparsity", options.sparsity, SparsityPattern::parse);
+  }
+  if (!options.weights.empty()) {
+    quantize.format = parse_option("--weights", options.weights, [](const std::string& text) {
+      return NumberFormat::parse(text, Role::kWeight);
+    });
+  }
+  if (!options.order.empty() && !(sparsify.pattern && quantize.format)) {
+    throw Error("--order", "has a meaning only with both --sparsity and --weights");
+  }
+  std::vector<RecipeStep> steps;
+  if (sparsify.pattern && quantize.format && order == Order::kJoint) {
+    steps.push_back({StepKind::kJoint, sparsify.pattern, quantize.format, "gain", {}});
+  } else {
+    if (sparsify.pattern) steps.push_back(sparsify);
+    if (quantize.format) steps.push_back(quantize);
+    if (order == Order::kQuantizeFirst) std::swap(steps.front(), steps.back());
+  }
+  if (!options.activations.empty()) {
+    const NumberFormat format = parse_option(
+        "--activations", options.activations,
+        [](const std::string& text) { return NumberFormat::parse(text, Role::kActivation); });
+    steps.push_back({StepKind::kActivations, std::nullopt, format, "", {}});
+  }
+  return steps;
+}
+
+Recipe recipe_of(const Options& options) {
+  const bool flags = !options.sparsity.empty() || !options.weights.empty() ||
+                     !options.activations.empty() || !options.order.empty();
+  Recipe recipe;
+  if (!options.recipe.empty()) {
+    if (flags)
+      throw Error("--recipe",
+                  "says what --sparsity, --weights, --order and --activations say; expected one or "
+                  "the other");
+    recipe = Recipe::parse_yaml(read_file(options.recipe), options.recipe);
+  } else {
+    recipe.steps = steps_of(options);
+    if (recipe.steps.empty()) {
+      throw Error("scant compress",
+                  "nothing to do; expected --sparsity, --weights, --activations or --recipe");
+    }
+  }
+  if (options.seed) recipe.seed = *options.seed;
+  for (auto& pattern : name_patterns(options.only, "--only"))
+    recipe.only.push_back(std::move(pattern));
+  for (auto& pattern : name_patterns(options.skip, "--skip"))
+    recipe.skip.push_back(std::move(pattern));
+  return recipe;
+}
+
+Evaluation evaluate_model(const Model& model, const Model* reference, const TextWindows& windows,
+                          const char* task, Shell& shell) {
+  EvaluateOptions options;
+  options.task = task;
+  std::optional<Subject> reference_subject;
+  if (reference != nullptr) reference_subject.emplace(*reference);
+  return evaluate(Subject(model), reference_subject ? &*reference_subject : nullptr, windows,
+                  options, shell.context());
+}
+
+void print_dry_run(const Model& model, const Recipe& recipe, const Options& options, Shell& shell) {
+  const CompressionPlan plan = make_plan(model, recipe);
+  const CostEstimate cost = estimate_cost(model, plan, shell.context());
+  shell.result(plan_text(plan, shell.bold()));
+  shell.result(fmt::format("Expected: {} and {} of memory besides the mapped file{}\n",
+                           duration_text(cost.seconds),
+                           bytes_text(static_cast<double>(cost.memory_bytes)),
+                           options.text.empty() ? "" : ", before --text"));
+  if (!options.text.empty()) {
+    const TextWindows windows =
+        text_windows(model, options.text, options.protocol, shell.context());
+    const double seconds = estimate_evaluation_seconds(Subject(model), windows, shell.context());
+    shell.result(fmt::format("Expected for --text: {} ({} tokens, both models)\n",
+                             duration_text(2 * seconds), windows.tokens_used()));
+  }
+  shell.note("Dry run: nothing was written.\n");
+}
+
+void compare(const Model& model, const Options& options, Shell& shell) {
+  const auto compressed = Model::open(options.out);
+  const TextWindows windows = text_windows(model, options.text, options.protocol, shell.context());
+  const Evaluation evaluation = evaluate_model(*compressed, &model, windows, "compare", shell);
+  shell.result(fmt::format("\nPerplexity on {} ({} tokens, {}):\n", options.text, evaluation.tokens,
+                           options.protocol.text()));
+  TextTable table({"  model", ">perplexity", ">NLL"});
+  table.add({"  " + options.model, fmt::format("{:.4f}", std::exp(evaluation.reference_nll->value)),
+             fmt::format("{:.5f}", evaluation.reference_nll->value)});
+  table.add({"  " + options.out, fmt::format("{:.4f}", evaluation.perplexity),
+             fmt::format("{:.5f}", evaluation.nll.value)});
+  shell.result(table.text(shell.bold()));
+  shell.result(
+      fmt::format("  KL divergence {:.5f} nats, same top-1 token at {:.2f}% of positions\n",
+                  evaluation.divergence->kl.value, 100 * evaluation.divergence->top1_agreement));
+}
+
+void run(const Options& options, Shell& shell) {
+  const Recipe recipe = recipe_of(options);
+  if (options.print_recipe) {
+    shell.result(recipe.to_yaml());
+    return;
+  }
+  if (options.model.empty()) throw Error("scant compress", "expected a MODEL to compress");
+  const auto model = Model::open(options.model);
+  if (options.dry_run) {
+    print_dry_run(*model, recipe, options, shell);
+    return;
+  }
+  if (options.out.empty())
+    throw Error("--output", "missing; expected a folder to write (or --dry-run)");
+  if (!options.text.empty()) {  // found now, not after the work
+    text_windows(*model, options.text, options.protocol, shell.context());
+  }
+  const CompressionResult result =
+      compress_model(*model, recipe, options.out, options.force, shell.context());
+  shell.result(compression_text(result, shell.bold()));
+  shell.note(fmt::format(
+      "Wrote {} ({} of simulated values, {}) in {}. It loads in transformers as it is.\n",
+      options.out, bytes_text(static_cast<double>(result.written_bytes)),
+      result.widened ? "F32 where the source's type is not exact" : "in the source's type, exactly",
+      duration_text(result.seconds)));
+  bool activations = false;
+  for (const PlannedLayer& layer : result.plan.layers)
+    activations |= layer.plan.activation.has_value();
+  if (activations) {
+    shell.note(
+        "Activation formats are in scant.json: scant quantizes the inputs of these layers, "
+        "transformers sees the weights only.\n");
+  }
+  if (!options.text.empty()) compare(*model, options, shell);
+}
+
+}  // namespace
+
+std::function<void(Shell&)> add_compress(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("MODEL", options->model, "Hugging Face folder or GGUF file");
+  app.add_option("-o,--output", options->out, "Folder to write; it appears whole or not at all");
+  app.add_option("--sparsity", options->sparsity,
+                 "Pattern: 50%, 50%:row, 2:4, N:M, 50%:block=RxC, 50%:rows, 50%:cols");
+  app.add_option("--weights", options->weights,
+                 "Number format of weights, ELEMENT[:GRANULARITY][:OPTION...], such as int4:g128 "
+                 "(scant formats lists them)");
+  app.add_option("--order", options->order, "sparsify-first (default), quantize-first or joint");
+  app.add_option("--activations", options->activations,
+                 "Number format of the inputs of the compressed layers, such as int8");
+  app.add_option("--recipe", options->recipe,
+                 "YAML file with steps and overrides instead of the flags");
+  app.add_option("--only", options->only,
+                 "Only layers whose names match this regular expression (repeatable)");
+  app.add_option("--skip", options->skip,
+                 "Not the layers whose names match this regular expression (repeatable)");
+  app.add_option("--seed", options->seed,
+                 "Seed of stochastic rounding (default: the recipe's, or 0)");
+  app.add_option("--to", options->to,
+                 "What OUT holds: dense, the simulated values as a Hugging Face folder")
+      ->check(CLI::IsMember({"dense"}))
+      ->capture_default_str();
+  app.add_option("--text", options->text, "Text file: report perplexity of MODEL and OUT on it");
+  app.add_option("--window", options->protocol.window, "Tokens in a window for --text")
+      ->capture_default_str();
+  app.add_option("--max-tokens", options->protocol.max_tokens, "First N tokens of --text")
+      ->check(CLI::PositiveNumber);
+  app.add_flag("--dry-run", options->dry_run,
+               "Print sizes, memory and time expected; write nothing");
+  app.add_flag("--print-recipe", options->print_recipe,
+               "Print the recipe that the flags mean, as YAML");
+  app.add_flag("--force", options->force, "Replace OUT if it exists");
+  return [options](Shell& shell) { run(*options, shell); };
+}
+
+}  // namespace scant

@@ -1,0 +1,34 @@
+#include <memory>
+
+#include "cli/commands.h"
+#include "formats/number_format.h"
+#include "formats/pattern.h"
+#include "report/table.h"
+
+namespace scant {
+namespace {
+
+std::string lists(bool bold) {
+  TextTable numbers({"number format", ">code bits", "canonical spelling"});
+  for (const std::string& example : number_format_examples(Role::kWeight)) {
+    const NumberFormat format = NumberFormat::parse(example, Role::kWeight);
+    numbers.add({example, std::to_string(format.code_bits()), format.spelling()});
+  }
+  TextTable patterns({"sparsity pattern", "family"});
+  for (const SparsityPattern& pattern : SparsityPattern::examples()) {
+    patterns.add({pattern.spelling(), std::string(pattern.family())});
+  }
+  return "Weights (examples of every family; ELEMENT[:GRANULARITY][:OPTION...]):\n" +
+         numbers.text(bold) + "\n" + patterns.text(bold) +
+         "\nGranularity :tensor, :channel, :token, :gN, :block=N; options :mse, :stoch, :asym, "
+         ":narrow,\n"
+         ":scale=fp32|bf16|fp16|e8m0|e4m3. docs/formats has the exact definitions.\n";
+}
+
+}  // namespace
+
+std::function<void(Shell&)> add_formats(CLI::App&) {
+  return [](Shell& shell) { shell.result(lists(shell.bold())); };
+}
+
+}  // namespace scant

@@ -1,0 +1,47 @@
+#include "cli/text_input.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/file_map.h"
+#include "models/tokenizer/tokenizer.h"
+
+namespace scant {
+
+TextWindows text_windows(const Model& model, const std::string& file,
+                         const WindowProtocol& protocol, Context& context) {
+  protocol.validate();
+  const int64_t positions = model.facts().positions;
+  if (positions != 0 && protocol.window > positions) {
+    throw Error("--window",
+                fmt::format("{} is longer than the model's context; expected at most {}",
+                            protocol.window, positions));
+  }
+  const std::string text = read_file(file);
+  const auto tokenizer = Tokenizer::load(model.checkpoint());
+  std::vector<int32_t> ids = tokenizer->encode(text);
+  for (const int32_t id : ids) {
+    if (id >= model.facts().vocabulary) {
+      throw Error(model.checkpoint().path(),
+                  fmt::format("its tokenizer makes id {} but the model has {} tokens; the "
+                              "tokenizer does not match the model",
+                              id, model.facts().vocabulary));
+    }
+  }
+  context.log(LogLevel::kDebug,
+              fmt::format("{}: {} bytes, {} tokens", file, text.size(), ids.size()));
+  return TextWindows(std::move(ids), protocol, file);
+}
+
+void require_same_tokenizer(const Model& model, const Model& reference) {
+  static constexpr const char* kProbe =
+      "The 3 old sailors' boats -- \"n\u00e4ive\" \u2014 cost $1,234.50!\n\n\tIt isn't far.";
+  if (Tokenizer::load(model.checkpoint())->encode(kProbe) !=
+      Tokenizer::load(reference.checkpoint())->encode(kProbe)) {
+    throw Error("--reference",
+                reference.checkpoint().path() +
+                    " has another tokenizer; expected the model that was compressed");
+  }
+}
+
+}  // namespace scant
