@@ -1,0 +1,46 @@
+# Two commands do everything: `make demo` and `make test`. The rest are parts of them.
+.PHONY: demo test build deps deps-test format check-format fuzz fuzz-long coverage external tidy bench clean
+
+build_dir := build/release
+
+demo: build
+	@scripts/demo.sh $(build_dir)/scant
+
+test: deps-test build
+	@scripts/test.sh
+
+build: deps
+	@scripts/build.sh release scant
+
+deps:
+	@scripts/deps.sh build
+
+deps-test:
+	@scripts/deps.sh build test
+
+format:
+	@scripts/format.sh
+
+check-format:
+	@scripts/format.sh --check
+
+# A longer run of every fuzz target: make fuzz-long SECONDS_EACH=3600
+SECONDS_EACH ?= 600
+fuzz-long: deps-test
+	@fuzz/run.sh $(SECONDS_EACH)
+
+coverage: deps-test
+	@fuzz/coverage.sh
+
+# Checks against transformers, tokenizers, torch, ml_dtypes and gguf from PyPI, in .venv.
+external: build
+	@scripts/external.sh
+
+tidy: deps-test
+	@scripts/build.sh tidy scant
+
+bench: deps-test
+	@scripts/build.sh release all
+
+clean:
+	rm -rf build
