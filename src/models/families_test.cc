@@ -1,0 +1,67 @@
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "core/file_map.h"
+#include "models/model.h"
+
+namespace scant {
+namespace {
+
+using nlohmann::json;
+
+const char* const kFolder = SCANT_SOURCE_DIR "/tests/goldens/models";
+
+std::vector<std::string> model_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(kFolder)) {
+    names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Matrix logits_of(const Model& model, const std::vector<int32_t>& ids, Context& context) {
+  std::vector<State> batch(1);
+  batch[0].tokens = ids;
+  run_stages(model, model.weights(), batch, nullptr, context);
+  return logits(model, batch[0], context);
+}
+
+class Families : public testing::TestWithParam<std::string> {};
+
+TEST_P(Families, LogitsAreThoseOfTransformers) {
+  const std::string folder = fmt::format("{}/{}", kFolder, GetParam());
+  const json expected = json::parse(read_file(folder + "/expected.json"));
+  ThreadPool threads(2);
+  Context context{.threads = threads};
+  const auto model = Model::open(folder);
+  const Matrix values = logits_of(*model, expected["ids"].get<std::vector<int32_t>>(), context);
+  ASSERT_EQ(values.rows(), static_cast<int64_t>(expected["logits"].size()));
+  for (int64_t t = 0; t < values.rows(); ++t) {
+    const auto row = expected["logits"][static_cast<size_t>(t)].get<std::vector<double>>();
+    ASSERT_EQ(values.cols(), static_cast<int64_t>(row.size()));
+    for (size_t i = 0; i < row.size(); ++i) {
+      ASSERT_NEAR(values(t, static_cast<int64_t>(i)), row[i], 2e-5)
+          << "position " << t << ", logit " << i;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Families, testing::ValuesIn(model_names()),
+                         [](const auto& test) { return test.param; });
+
+TEST(AllFamilies, HaveAFixtureEach) {
+  std::vector<std::string> missing = supported_architectures();
+  for (const std::string& name : model_names()) {
+    const auto model = Model::open(fmt::format("{}/{}", kFolder, name));
+    std::erase(missing, model->facts().architecture);
+  }
+  EXPECT_TRUE(missing.empty()) << missing.front();
+}
+
+}  // namespace
+}  // namespace scant
