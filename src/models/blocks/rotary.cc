@@ -77,7 +77,8 @@ double theta_of(const ConfigReader& config, const std::optional<ConfigReader>& s
 
 }  // namespace
 
-std::vector<float> Rotary::frequencies(const ConfigReader& config, int64_t head_dim) {
+std::vector<float> Rotary::frequencies(const ConfigReader& config, int64_t head_dim,
+                                       std::span<const float> divisors) {
   const auto scaling = scaling_of(config);
   const ConfigReader& options = scaling ? *scaling : config;
   if (head_dim % 2 != 0) {
@@ -102,6 +103,12 @@ std::vector<float> Rotary::frequencies(const ConfigReader& config, int64_t head_
   } else if (type == "llama3") {
     const Llama3Scaling scale = llama3_scaling(config, *scaling);
     for (float& frequency : result) frequency = static_cast<float>(scale(frequency));
+  } else if (type == "gguf_factors" && divisors.size() == result.size()) {
+    for (size_t i = 0; i < result.size(); ++i) {
+      if (!(divisors[i] > 0))
+        scaling->refuse("rope_type", "gguf_factors has a divisor not above 0");
+      result[i] /= divisors[i];
+    }
   } else if (type != "default") {
     scaling->refuse(scaling->has("rope_type") ? "rope_type" : "type",
                     fmt::format("{} is not supported; expected default, linear or llama3", type));

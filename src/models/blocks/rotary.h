@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "core/tensor.h"
@@ -15,9 +16,10 @@ class ConfigReader;
 class Rotary {
  public:
   /// Frequencies theta^(-2i / head_dim), scaled as the configuration says: `rope_scaling` (with
-  /// "rope_type" or the older "type") or `rope_parameters`; types default, linear and llama3.
-  /// Throws Error for others.
-  static std::vector<float> frequencies(const ConfigReader& config, int64_t head_dim);
+  /// "rope_type" or the older "type") or `rope_parameters`; types default, linear, llama3 and
+  /// gguf_factors (divided by `divisors`, head_dim / 2). Throws Error for others.
+  static std::vector<float> frequencies(const ConfigReader& config, int64_t head_dim,
+                                        std::span<const float> divisors = {});
 
   explicit Rotary(std::vector<float> frequencies);
 

@@ -39,14 +39,10 @@ ModelFacts& read_facts(ModelBuilder& builder, const RotaryDecoderOptions& option
 }
 
 std::shared_ptr<const Rotary> rotary_of(const ModelBuilder& builder, int64_t head_dim) {
-  std::vector<float> frequencies = Rotary::frequencies(builder.config(), head_dim);
-  const std::string factors = "rope_freqs.weight";  // GGUF's form of llama3 scaling
-  if (builder.has(factors)) {
-    builder.parameter(factors, {head_dim / 2});
-    const std::vector<float> values = builder.values(factors);
-    for (size_t i = 0; i < values.size(); ++i) frequencies[i] /= values[i];
-  }
-  return std::make_shared<Rotary>(std::move(frequencies));
+  const std::string name = "rope_freqs.weight";  // only in GGUF
+  std::vector<float> divisors;
+  if (builder.has(name)) divisors = builder.values(builder.parameter(name, {head_dim / 2}));
+  return std::make_shared<Rotary>(Rotary::frequencies(builder.config(), head_dim, divisors));
 }
 
 /// Names and sizes shared by all layers of one model.
