@@ -26,8 +26,12 @@ struct SparsityPattern {
 
   /// Keeps the largest scores that the pattern allows; block and structured patterns rank units
   /// (`Scores` says how a unit is scored). On equal scores the lower index is pruned first.
-  /// Deterministic for any number of threads. Magnitudes are ranked in place: pass the weights.
+  /// Deterministic for any number of threads.
   Mask select(const Scores& scores, Context& context) const;
+  /// select() by magnitude.
+  Mask select_magnitude(ConstMatrixView values, Context& context) const {
+    return select({values, Scores::Kind::kMagnitude}, context);
+  }
 
   /// True if `mask` keeps no more than the pattern allows anywhere.
   bool allows(const Mask& mask) const;
