@@ -28,7 +28,7 @@ int run(int argc, char** argv) {
       "Scant makes neural networks small: sparsity and quantization, and how their errors add up.",
       "scant");
   app.set_version_flag("--version", "scant " + std::string(scant::kVersion));
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   app.fallthrough();
   app.footer("Run `scant COMMAND --help` for a command's options and examples.");
   scant::GlobalOptions global;
@@ -55,6 +55,7 @@ int run(int argc, char** argv) {
     // One line; the usage is a command away.
     throw scant::Error("", std::string(error.what()) + " (see scant --help)");
   }
+  if (!action) throw scant::Error("", "expected a command (see scant --help)");
   apply_forced_isa();
   scant::Shell shell(global);
   action(shell);

@@ -46,9 +46,7 @@ CompressedMatrix compress_rows(const Model& model, const PlannedLayer& layer, in
   try {
     return compress_matrix(weight.view(), layer.plan.weights, Statistics{}, context);
   } catch (const Error& error) {
-    throw Error(
-        model.checkpoint().require(layer.info.tensor).file + ": tensor " + layer.info.tensor,
-        error.what());
+    throw Error(model.checkpoint().path() + ": tensor " + layer.info.tensor, error.what());
   }
 }
 

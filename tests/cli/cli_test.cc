@@ -143,8 +143,8 @@ TEST_P(CompressOrder, WritesAFolderThatInspectAndEvalRead) {
 
 INSTANTIATE_TEST_SUITE_P(Orders, CompressOrder,
                          testing::Values("sparsify-first", "quantize-first", "joint"),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& order) {
+                           std::string name = order.param;
                            std::erase(name, '-');
                            return name;
                          });

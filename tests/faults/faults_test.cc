@@ -95,7 +95,7 @@ TEST_P(NotFinite, AWeightThatIsNanOrInfiniteIsNamedWithItsIndex) {
   std::memcpy(bytes.data() + 8 + header + begin + 2 * 777, &bits, 2);
   overwrite(model + "/model.safetensors", bytes);
   expect_one_line(run_scant(compress(model, folder + "/out")),
-                  {"model.safetensors", "model.layers.2.mlp.up_proj.weight", "777"});
+                  {"/model", "model.layers.2.mlp.up_proj.weight", "row 3, column 9"});
   expect_only(folder, {"model"});
 }
 
@@ -107,7 +107,7 @@ TEST(Faults, ATokenizerThatDoesNotMatchTheModelIsFound) {
   const std::string model = model_copy(folder);
   auto tokenizer = nlohmann::json::parse(read_file(model + "/tokenizer.json"));
   tokenizer["added_tokens"].push_back({{"id", 5000},
-                                       {"content", "e"},
+                                       {"content", "of the"},
                                        {"single_word", false},
                                        {"lstrip", false},
                                        {"rstrip", false},
