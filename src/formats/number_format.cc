@@ -16,6 +16,10 @@ constexpr std::string_view kScalePrefix = "scale=";
 
 std::string_view row_word(Role role) { return role == Role::kWeight ? "channel" : "token"; }
 
+ElementRules rules_of(const Element& element) {
+  return std::visit([](const auto& e) { return e.rules(); }, element);
+}
+
 ScaleStorage default_storage(const ElementRules& rules, const Granularity& granularity) {
   if (rules.storage) return *rules.storage;
   return granularity.kind == Granularity::Kind::kGroup ? ScaleStorage::kBF16 : ScaleStorage::kF32;
@@ -35,28 +39,15 @@ std::string scale_words(const ElementRules& rules) {
   return fmt::format("{}{}", kScalePrefix, fmt::join(names, "|"));
 }
 
-// What may follow an element, each with its colon.
-template <NamedElement T>
-std::vector<std::string> allowed_parts(const T& element, Role role) {
-  const ElementRules rules = element.rules();
-  std::vector<std::string> parts;
-  if (rules.scales == ElementRules::Scales::kNone) return parts;
-  if (rules.scales == ElementRules::Scales::kAny) {
-    parts = {":tensor", fmt::format(":{}", row_word(role))};
-  }
-  parts.push_back(rules.scales == ElementRules::Scales::kBlocks ? ":block=N" : ":gN");
-  for (const std::string_view word : T::option_words()) parts.push_back(fmt::format(":{}", word));
-  parts.insert(parts.end(), {":mse", ":stoch"});
-  if (!rules.storage) parts.push_back(":" + scale_words(rules));
-  return parts;
+std::vector<std::string_view> option_words(const Element& element) {
+  return std::visit([]<typename T>(const T&) { return T::option_words(); }, element);
 }
 
 // Reads the parts after the element into a format.
-template <NamedElement T>
 class PartParser {
  public:
-  PartParser(std::string_view spelling, Role role, T element)
-      : spelling_(spelling), role_(role), element_(std::move(element)), rules_(element_.rules()) {}
+  PartParser(std::string_view spelling, Role role, const Element& element)
+      : spelling_(spelling), role_(role), element_(element), rules_(rules_of(element)) {}
 
   NumberFormat parse(const std::vector<std::string_view>& parts) {
     for (size_t i = 1; i < parts.size(); ++i) {
@@ -66,7 +57,7 @@ class PartParser {
       }
       read(parts[i]);
     }
-    rules_ = element_.rules();
+    rules_ = rules_of(element_);
     NumberFormat format;
     format.granularity = granularity_.value_or(rules_.granularity);
     format.scale_storage = storage_.value_or(default_storage(rules_, format.granularity));
@@ -79,22 +70,28 @@ class PartParser {
 
  private:
   void read(std::string_view part) {
-    if (rules_.scales != ElementRules::Scales::kNone) {
-      if (read_granularity(part) || read_rounding(part) || read_storage(part)) return;
-      for (const std::string_view word : T::option_words()) {
-        if (word != part) continue;
-        try {
-          element_.set_option(word);
-        } catch (const Error& contradiction) {
-          refuse(contradiction.what());
-        }
-        return;
-      }
+    const bool scaled = rules_.scales != ElementRules::Scales::kNone;
+    if (scaled && (read_granularity(part) || read_rounding(part) || read_storage(part) ||
+                   read_element_option(part))) {
+      return;
     }
     const std::vector<std::string> allowed = allowed_parts(element_, role_);
     refuse(fmt::format("{} does not apply to {} of {}; allowed after it: {}", quoted_part(part),
-                       element_.name(), role_ == Role::kWeight ? "weights" : "activations",
+                       element_name(), role_ == Role::kWeight ? "weights" : "activations",
                        allowed.empty() ? "nothing" : fmt::format("{}", fmt::join(allowed, ", "))));
+  }
+
+  bool read_element_option(std::string_view part) {
+    for (const std::string_view word : option_words(element_)) {
+      if (word != part) continue;
+      try {
+        std::visit([word](auto& e) { e.set_option(word); }, element_);
+      } catch (const Error& contradiction) {
+        refuse(contradiction.what());
+      }
+      return true;
+    }
+    return false;
   }
 
   bool read_granularity(std::string_view part) {
@@ -147,7 +144,11 @@ class PartParser {
       return true;
     }
     refuse(fmt::format("{} is no way to store a scale of {}; allowed: {}", quoted_part(part),
-                       element_.name(), scale_words(rules_)));
+                       element_name(), scale_words(rules_)));
+  }
+
+  std::string element_name() const {
+    return std::visit([](const auto& e) { return e.name(); }, element_);
   }
 
   [[noreturn]] void refuse(const std::string& problem) const {
@@ -156,7 +157,7 @@ class PartParser {
 
   std::string_view spelling_;
   Role role_;
-  T element_;
+  Element element_;
   ElementRules rules_;
   std::optional<Granularity> granularity_;
   std::optional<ScaleStorage> storage_;
@@ -166,6 +167,22 @@ class PartParser {
 
 }  // namespace
 
+std::vector<std::string> allowed_parts(const Element& element, Role role) {
+  const ElementRules rules = rules_of(element);
+  std::vector<std::string> parts;
+  if (rules.scales == ElementRules::Scales::kNone) return parts;
+  if (rules.scales == ElementRules::Scales::kAny) {
+    parts = {":tensor", fmt::format(":{}", row_word(role))};
+  }
+  parts.push_back(rules.scales == ElementRules::Scales::kBlocks ? ":block=N" : ":gN");
+  for (const std::string_view word : option_words(element)) {
+    parts.push_back(fmt::format(":{}", word));
+  }
+  parts.insert(parts.end(), {":mse", ":stoch"});
+  if (!rules.storage) parts.push_back(":" + scale_words(rules));
+  return parts;
+}
+
 NumberFormat NumberFormat::parse(std::string_view spelling, Role role) {
   const std::vector<std::string_view> parts = split_spelling(spelling);
   std::optional<NumberFormat> format;
@@ -173,8 +190,8 @@ NumberFormat NumberFormat::parse(std::string_view spelling, Role role) {
   AllElements::for_each([&]<typename T>(std::type_identity<T>) {
     known.push_back(T::kSyntax);
     if (format) return;
-    if (const auto element = T::parse(parts[0])) {
-      format = PartParser<T>(spelling, role, *element).parse(parts);
+    if (const auto member = T::parse(parts[0])) {
+      format = PartParser(spelling, role, *member).parse(parts);
     }
   });
   if (!format) {
@@ -219,9 +236,7 @@ std::string NumberFormat::element_name() const {
   return std::visit([](const auto& e) { return e.name(); }, element);
 }
 
-ElementRules NumberFormat::rules() const {
-  return std::visit([](const auto& e) { return e.rules(); }, element);
-}
+ElementRules NumberFormat::rules() const { return rules_of(element); }
 
 bool NumberFormat::is_plain() const { return rules().scales == ElementRules::Scales::kNone; }
 
@@ -256,37 +271,6 @@ bool NumberFormat::max_scaled() const {
   const ElementPremises premises = std::visit([](const auto& e) { return e.premises(); }, element);
   return premises.scale_from_absmax && premises.magnitudes_ordered && premises.zero_to_zero &&
          !mse && !stochastic;
-}
-
-std::vector<std::string> number_format_examples(Role role) {
-  std::vector<std::string> all;
-  AllElements::for_each([&]<typename T>(std::type_identity<T>) {
-    const std::vector<std::string> elements = T::examples();
-    all.insert(all.end(), elements.begin(), elements.end());
-  });
-  // Every part once with every element it applies to; what does not apply is refused by parse().
-  const std::vector<std::string> bare = all;
-  for (const std::string& element : bare) {
-    for (const char* parts : {":tensor", ":channel", ":token", ":g32", ":g128", ":block=16", ":mse",
-                              ":stoch", ":g16:mse", ":g32:stoch:scale=fp16", ":scale=bf16",
-                              ":scale=e8m0", ":g32:mse:scale=e8m0", ":g16:scale=e4m3"}) {
-      try {
-        const std::string spelling = NumberFormat::parse(element + parts, role).spelling();
-        if (std::find(all.begin(), all.end(), spelling) == all.end()) all.push_back(spelling);
-      } catch (const Error&) {
-      }
-    }
-  }
-  return all;
-}
-
-std::vector<ElementHelp> number_format_help(Role role) {
-  std::vector<ElementHelp> lines;
-  AllElements::for_each([&]<typename T>(std::type_identity<T>) {
-    lines.push_back({std::string(T::kFamily), std::string(T::kSyntax), std::string(T::kMeaning),
-                     fmt::format("{}", fmt::join(allowed_parts(T{}, role), ", "))});
-  });
-  return lines;
 }
 
 }  // namespace scant

@@ -59,6 +59,9 @@ struct NumberFormat {
 /// benchmarks; each is the shortest one of its format.
 std::vector<std::string> number_format_examples(Role role);
 
+/// What may follow the element, each with its colon: ":tensor", ":channel", ":gN", ":narrow", ...
+std::vector<std::string> allowed_parts(const Element& element, Role role);
+
 /// One line of help per element family.
 struct ElementHelp {
   std::string family;   ///< "int"
