@@ -45,9 +45,9 @@ void check_format(std::string_view text, scant::Role role) {
 void check_pattern(std::string_view text, scant::Context& context) {
   try {
     const auto pattern = scant::SparsityPattern::parse(text);
-    require(scant::SparsityPattern::parse(pattern.spelling()).spelling() == pattern.spelling());
+    require(scant::SparsityPattern::parse(pattern.spelling()) == pattern);
     const scant::Matrix scores = small_matrix();
-    require(pattern.allows(pattern.select(scores.view(), context)));
+    require(pattern.allows(pattern.select({scores.view()}, context)));
   } catch (const scant::Error& error) {
     require_one_line(error.what());
   }

@@ -21,11 +21,12 @@ struct ElementRules {
   };
   Scales scales = Scales::kAny;
   Granularity granularity{Granularity::Kind::kRow, 0};  ///< the default
-  std::optional<ScaleStorage> storage;  ///< set: part of the format's definition, no `:scale=`
-  bool zero_point = false;              ///< an integer zero point per block
-  bool two_level = false;               ///< one more float32 scale per tensor
-  bool has_zero = true;                 ///< 0 is a code
-  float zero_scale = 1.0f;              ///< the scale of a block of zeros
+  std::optional<ScaleStorage> storage =
+      std::nullopt;         ///< set: part of the format's definition, no `:scale=`
+  bool zero_point = false;  ///< an integer zero point per block
+  bool two_level = false;   ///< one more float32 scale per tensor
+  bool has_zero = true;     ///< 0 is a code
+  float zero_scale = 1.0f;  ///< the scale of a block of zeros
 };
 
 /// What theory can build on, as far as it depends on the element alone.
