@@ -5,5 +5,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/build.sh release all
-ctest --test-dir build/release --output-on-failure -j "$(nproc)"
+ctest --test-dir build/release --output-on-failure -j "$(nproc)" -LE slow
 fuzz/run.sh "${FUZZ_SECONDS:-60}"

@@ -251,7 +251,9 @@ void make_sentence_piece(TokenizerSpec& spec, const GgufVocabulary& vocabulary) 
   const bool prefix = vocabulary.add_space_prefix.value_or(true);
   if (prefix) spec.normalizers.emplace_back(PrependStep{kMetaspace});
   spec.normalizers.emplace_back(ReplaceStep{{" ", false}, kMetaspace});
-  spec.decoders = {ReplaceStep{{kMetaspace, false}, " "}, ByteFallbackDecoder{}, FuseDecoder{}};
+  spec.decoders.emplace_back(ReplaceStep{{kMetaspace, false}, " "});
+  spec.decoders.emplace_back(ByteFallbackDecoder{});
+  spec.decoders.emplace_back(FuseDecoder{});
   if (prefix) spec.decoders.emplace_back(StripDecoder{" ", 1, 0});
   spec.bpe.byte_fallback = true;
   spec.bpe.fuse_unknown = true;
