@@ -20,4 +20,4 @@ echo
 cat "$out/sparsify-first.txt"
 echo
 echo "Does the order matter? (perplexity on $text, lower is better)"
-"$scant" compare "$model" "$out"/sparsify-first "$out"/quantize-first "$out"/joint --text "$text"
+"$scant" compare "$model" "$out"/sparsify-first "$out"/quantize-first "$out"/joint --text "$text" --max-tokens 16384
