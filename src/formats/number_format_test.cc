@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <sstream>
 
 #include "core/error.h"
+#include "core/file_map.h"
 
 namespace scant {
 namespace {
@@ -164,6 +166,28 @@ TEST(NumberFormat, HelpHasALineForEveryFamily) {
       EXPECT_EQ(line.parts.empty(), line.family == "plain");
     }
   }
+}
+
+TEST(NumberFormat, TheDocumentationListsEveryFamilyAndItsExamplesParse) {
+  const std::string document = read_file(SCANT_SOURCE_DIR "/docs/formats/numbers.md");
+  for (const ElementHelp& line : number_format_help(Role::kWeight)) {
+    const std::string row = "| `" + line.syntax + "` | " + line.meaning + " |";
+    EXPECT_THAT(document, testing::HasSubstr(row));
+  }
+  const size_t begin = document.find("\n## Examples\n");
+  ASSERT_NE(begin, std::string::npos);
+  std::istringstream lines(
+      document.substr(begin + 14, document.find("\n## ", begin + 1) - begin - 14));
+  int examples = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("    ")) continue;
+    const std::string spelling = line.substr(4);
+    const Role role =
+        spelling.find(":token") == std::string::npos ? Role::kWeight : Role::kActivation;
+    EXPECT_NO_THROW(NumberFormat::parse(spelling, role)) << spelling;
+    ++examples;
+  }
+  EXPECT_GE(examples, 10);
 }
 
 }  // namespace

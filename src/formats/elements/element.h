@@ -21,8 +21,8 @@ struct ElementRules {
   };
   Scales scales = Scales::kAny;
   Granularity granularity{Granularity::Kind::kRow, 0};  ///< the default
-  std::optional<ScaleStorage> storage =
-      std::nullopt;         ///< set: part of the format's definition, no `:scale=`
+  /// Set: how scales are stored is part of the format's definition, there is no `:scale=`.
+  std::optional<ScaleStorage> storage = std::nullopt;
   bool zero_point = false;  ///< an integer zero point per block
   bool two_level = false;   ///< one more float32 scale per tensor
   bool has_zero = true;     ///< 0 is a code
