@@ -1,3 +1,5 @@
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -65,6 +67,9 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Large blocks go back to the system when freed; glibc would otherwise keep blocks of up to 32
+  // MiB in a heap that fragments (compressing a model of a billion weights: 685 MiB against 240).
+  mallopt(M_MMAP_THRESHOLD, 4 << 20);
   try {
     return run(argc, argv);
   } catch (const scant::Error& error) {

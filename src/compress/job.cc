@@ -196,9 +196,8 @@ CostEstimate estimate_cost(const Model& model, const CompressionPlan& plan, Cont
     cost.seconds += found->second * static_cast<double>(layer.info.outputs * layer.info.inputs);
   }
   cost.seconds += static_cast<double>(plan.other_bytes + 4 * plan.weights) / kWriteBytesPerSecond;
-  // Measured peak per weight of the largest layer: source, values, scores, codes and mask, twice
-  // where two orders are compared.
-  constexpr int64_t kBytesPerWeight = 24;
+  // Source and result in float32, a scratch copy, codes and mask of up to two candidates.
+  constexpr int64_t kBytesPerWeight = 16;
   constexpr int64_t kProgram = 64 << 20;
   cost.memory_bytes = plan.largest_layer * kBytesPerWeight + kProgram;
   return cost;

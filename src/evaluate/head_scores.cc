@@ -2,14 +2,18 @@
 
 #include <algorithm>
 
+#include "models/scratch.h"
+
 namespace scant {
 namespace {
 
 /// Logits of the positions that predict a scored token: position p - 1 predicts token p.
-void slice_logits(const State& state, int64_t first_scored, const Matrix& slice,
-                  MatrixView logits) {
-  const ConstMatrixView hidden = state.hidden.view().rows_from(first_scored - 1, logits.rows);
-  head_logits(hidden, slice.view(), logits);
+MatrixView slice_logits(const State& state, int64_t first_scored, const Matrix& slice,
+                        Scratch& scratch) {
+  const int64_t positions = static_cast<int64_t>(state.tokens.size()) - first_scored;
+  const MatrixView logits = scratch.take(positions, slice.rows());
+  head_logits(state.hidden.view().rows_from(first_scored - 1, positions), slice.view(), logits);
+  return logits;
 }
 
 void pick_targets(const State& state, int64_t first_scored, int64_t first_id,
@@ -47,6 +51,7 @@ std::vector<HeadScores> score_batch(const Subject& subject, std::span<const Stat
   }
   const int64_t vocabulary = subject.model.head().vocabulary();
   const int64_t step = head_slice_rows(subject.model);
+  ScratchPool pool;
   for (int64_t begin = 0; begin < vocabulary; begin += step) {
     const int64_t count = std::min(step, vocabulary - begin);
     const Matrix slice = subject.model.head().load_slice(subject.weights, begin, count);
@@ -58,15 +63,14 @@ std::vector<HeadScores> score_batch(const Subject& subject, std::span<const Stat
       const auto i = static_cast<size_t>(index);
       HeadScores& sample = scores[i];
       const auto rows = static_cast<int64_t>(sample.size());
-      Matrix logits(rows, count);
-      slice_logits(states[i], sample.first_scored, slice, logits.view());
-      pick_targets(states[i], sample.first_scored, begin, logits.view(), sample.target_logit);
-      Matrix reference_logits;
+      const ScratchPool::Lease lease = pool.lease();
+      const MatrixView logits = slice_logits(states[i], sample.first_scored, slice, *lease);
+      pick_targets(states[i], sample.first_scored, begin, logits, sample.target_logit);
+      MatrixView reference_logits;
       if (reference != nullptr) {
-        reference_logits = Matrix(rows, count);
-        slice_logits(reference_states[i], sample.first_scored, reference_slice,
-                     reference_logits.view());
-        pick_targets(reference_states[i], sample.first_scored, begin, reference_logits.view(),
+        reference_logits =
+            slice_logits(reference_states[i], sample.first_scored, reference_slice, *lease);
+        pick_targets(reference_states[i], sample.first_scored, begin, reference_logits,
                      sample.reference_target_logit);
       }
       for (int64_t r = 0; r < rows; ++r) {
