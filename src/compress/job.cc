@@ -172,8 +172,8 @@ CompressionResult compress_model(const Model& model, const Recipe& recipe, const
 }
 
 CostEstimate estimate_cost(const Model& model, const CompressionPlan& plan, Context& context) {
-  constexpr int64_t kProbeRows = 64;
-  constexpr double kWriteBytesPerSecond = 500e6;  // a plain disk; reading is hidden by the map
+  constexpr int64_t kProbeWeights = int64_t{1} << 21;  // enough for all threads to take part
+  constexpr double kWriteBytesPerSecond = 500e6;       // a plain disk; reading is hidden by the map
   CostEstimate cost;
   std::map<std::string, double> seconds_per_weight;  // by pattern, format, order and width
   for (const PlannedLayer& layer : plan.layers) {
@@ -185,7 +185,7 @@ CostEstimate estimate_cost(const Model& model, const CompressionPlan& plan, Cont
                             std::to_string(layer.info.inputs);
     auto found = seconds_per_weight.find(key);
     if (found == seconds_per_weight.end()) {
-      const int64_t rows = std::min(kProbeRows, layer.info.outputs);
+      const int64_t rows = std::min(layer.info.outputs, kProbeWeights / layer.info.inputs + 1);
       const auto start = Clock::now();
       compress_rows(model, layer, rows, context);
       found =
