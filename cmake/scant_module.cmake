@@ -51,3 +51,17 @@ function(scant_test_program name)
   endif()
   set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL})
 endfunction()
+
+# scant_parser_modules(NAME variable): the libraries that the fuzz target NAME needs, which are the
+# modules of the sources that fuzz/parsers.txt lists for it.
+function(scant_parser_modules name variable)
+  file(STRINGS ${PROJECT_SOURCE_DIR}/fuzz/parsers.txt line REGEX "^${name} ")
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/fuzz/parsers.txt)
+  string(REGEX MATCHALL "src/[a-z]+/" folders "${line}")
+  if(NOT folders)
+    message(FATAL_ERROR "fuzz/parsers.txt lists no sources for fuzz/${name}.cc")
+  endif()
+  list(REMOVE_DUPLICATES folders)
+  list(TRANSFORM folders REPLACE "src/([a-z]+)/" "scant_\\1")
+  set(${variable} ${folders} PARENT_SCOPE)
+endfunction()
