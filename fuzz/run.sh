@@ -1,24 +1,28 @@
 #!/bin/sh
 # Builds fuzz targets (clang, libFuzzer, ASan, UBSan) and runs each for a while:
 #
-#   fuzz/run.sh NAME... SECONDS      for example: fuzz/run.sh safetensors gguf 600
+#   fuzz/run.sh [NAME...] SECONDS      for example: fuzz/run.sh safetensors gguf 600
 #
-# A target starts from fuzz/corpus/NAME and keeps what it finds in build/fuzz/found/NAME; an input
-# that crashes, hangs (10 s) or takes more than 1 GiB stays in build/fuzz/crashes and makes the
-# exit status non-zero.
+# Without a name it runs all. A target starts from fuzz/corpus/NAME and keeps what it finds in
+# build/fuzz/found/NAME; an input that crashes, hangs (10 s) or takes more than 1 GiB stays in
+# build/fuzz/crashes and makes the exit status non-zero.
 set -eu
 cd "$(dirname "$0")/.."
-if [ $# -lt 2 ]; then
-  echo "usage: fuzz/run.sh NAME... SECONDS" >&2
-  exit 2
-fi
 names=""
 while [ $# -gt 1 ]; do
   names="$names $1"
   shift
 done
-seconds=$1
-case $seconds in *[!0-9]*) echo "fuzz/run.sh: \"$seconds\" is not a number of seconds" >&2; exit 2 ;; esac
+seconds=${1-}
+case $seconds in
+  "" | *[!0-9]*) echo "usage: fuzz/run.sh [NAME...] SECONDS" >&2; exit 2 ;;
+esac
+if [ -z "$names" ]; then
+  for source in fuzz/*.cc; do
+    name=$(basename "$source" .cc)
+    if [ "$name" != replay_main ]; then names="$names $name"; fi
+  done
+fi
 
 cmake --preset fuzz > /dev/null
 targets=""
