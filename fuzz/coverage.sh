@@ -29,19 +29,9 @@ for name in $names; do
   LLVM_PROFILE_FILE=$build/$name.profraw $build/fuzz/fuzz_"$name" -runs=0 $inputs 2> $build/"$name".log ||
     { cat $build/"$name".log; exit 1; }
   llvm-profdata"$suffix" merge -o $build/"$name".profdata $build/"$name".profraw
-  # shellcheck disable=SC2086
   llvm-cov"$suffix" export -summary-only -instr-profile=$build/"$name".profdata \
-    $build/fuzz/fuzz_"$name" $sources > $build/"$name".json
-  python3 - "$name" $build/"$name".json << 'PYTHON' || status=1
-import json, os, sys
-name, path = sys.argv[1:]
-report = json.load(open(path))["data"][0]
-lines = [(os.path.relpath(f["filename"]), f["summary"]["lines"]) for f in report["files"]]
-lines.append(("all of it", report["totals"]["lines"]))
-print(f"{name}:")
-for file, line in lines:
-    print(f"  {file:45} {line['covered']:5} of {line['count']:5} lines  {line['percent']:6.2f}%")
-sys.exit(0 if report["totals"]["lines"]["percent"] >= 90 else 1)
-PYTHON
+    $build/fuzz/fuzz_"$name" > $build/"$name".json
+  # shellcheck disable=SC2086
+  python3 fuzz/coverage_table.py "$name" $build/"$name".json $sources || status=1
 done
 exit $status
