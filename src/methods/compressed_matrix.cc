@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 
 #include "core/error.h"
@@ -23,30 +22,17 @@ std::string names_of(const Methods& methods) {
   return names;
 }
 
-void check_finite(ConstMatrixView weight) {
-  for (int64_t r = 0; r < weight.rows; ++r) {
-    const auto row = weight.row_span(r);
-    // One sum per row: NaN and infinity survive it, and nothing else can make them in double.
-    double sum = 0;
-    for (const float value : row) sum += std::fabs(static_cast<double>(value));
-    if (std::isfinite(sum)) continue;
-    const auto bad = std::ranges::find_if(row, [](float value) { return !std::isfinite(value); });
-    throw Error("", fmt::format("the value at row {}, column {} is {}; expected finite values", r,
-                                bad - row.begin(), std::isnan(*bad) ? "NaN" : "infinite"));
-  }
-}
-
 MaskedCodes compress_both(const CompressionProblem& problem, const CompressionSpec& spec,
-                          MatrixView scratch, Context& context) {
+                          MatrixView values, Context& context) {
   switch (spec.order) {
     case Order::kSparsifyFirst:
-      return sparsify_first(problem, context);
+      return sparsify_first(problem, values, context);
     case Order::kQuantizeFirst:
-      return quantize_first(problem, scratch, context);
+      return quantize_first(problem, values, context);
     case Order::kJoint:
       break;
   }
-  return find_joint_solver(spec.joint)->solve(problem, scratch, context);
+  return find_joint_solver(spec.joint)->solve(problem, values, context);
 }
 
 }  // namespace
@@ -97,7 +83,7 @@ std::optional<std::string> refusal(const CompressionSpec& spec) {
 CompressedMatrix compress_matrix(ConstMatrixView weight, const CompressionSpec& spec,
                                  const Statistics& statistics, Context& context) {
   if (const auto sentence = refusal(spec)) throw Error("compress", *sentence);
-  check_finite(weight);
+  check_finite(weight, &context);
   CompressedMatrix result;
   result.values = Matrix(weight.rows, weight.cols);
   const Pruner* pruner = find_pruner(spec.pruner);
@@ -106,13 +92,12 @@ CompressedMatrix compress_matrix(ConstMatrixView weight, const CompressionSpec& 
     const CompressionProblem problem{weight,     *spec.pattern, *spec.format, *pruner,
                                      *quantizer, statistics,    spec.seed,    spec.stream};
     MaskedCodes codes = compress_both(problem, spec, result.values.view(), context);
-    simulate(codes, result.values.view(), context);
     result.quantized = std::move(codes.quantized);
     result.mask = std::move(codes.mask);
   } else if (spec.format) {
     const QuantizeOptions options{nullptr, nullptr, spec.seed, spec.stream};
-    result.quantized = quantizer->quantize(weight, *spec.format, options, statistics, context);
-    dequantize(*result.quantized, result.values.view());
+    result.quantized = quantizer->quantize(weight, *spec.format, options, statistics,
+                                           result.values.view(), context);
   } else {
     result.mask = pruner->select(weight, *spec.pattern, statistics, context);
     for (int64_t r = 0; r < weight.rows; ++r) {

@@ -9,7 +9,7 @@
 
 #include "core/error.h"
 #include "methods/joint/joint_solver.h"
-#include "methods/random_blocks.h"
+#include "methods/random_blocks_test.h"
 
 namespace scant {
 namespace {
@@ -26,7 +26,7 @@ CompressionSpec spec_of(const char* pattern, const char* format,
 }
 
 struct CompressedMatrixTest : testing::Test {
-  ThreadPool pool{2};
+  ThreadPool pool{1};
   Context context{pool};
 
   CompressedMatrix compress(const Matrix& weight, const CompressionSpec& spec) {

@@ -8,13 +8,13 @@
 
 #include "formats/quantized.h"
 #include "methods/orders.h"
-#include "methods/random_blocks.h"
+#include "methods/random_blocks_test.h"
 
 namespace scant {
 namespace {
 
 struct InterplayTest : testing::Test {
-  ThreadPool pool{2};
+  ThreadPool pool{1};
   Context context{pool};
 };
 

@@ -6,24 +6,24 @@
 
 namespace scant {
 
-MaskedCodes sparsify_first(const CompressionProblem& problem, Context& context) {
+MaskedCodes sparsify_first(const CompressionProblem& problem, MatrixView values, Context& context) {
   MaskedCodes result;
   result.mask = problem.pruner.select(problem.weight, problem.pattern, problem.statistics, context);
   QuantizeOptions options = problem.options();
   options.mask = &result.mask;
   result.quantized = problem.quantizer.quantize(problem.weight, problem.format, options,
-                                                problem.statistics, context);
+                                                problem.statistics, values, context);
+  if (!problem.format.rules().has_zero) prune_values(values, result.mask, context);
   return result;
 }
 
-MaskedCodes quantize_first(const CompressionProblem& problem, MatrixView scratch,
-                           Context& context) {
+MaskedCodes quantize_first(const CompressionProblem& problem, MatrixView values, Context& context) {
   MaskedCodes result;
   result.quantized = problem.quantizer.quantize(problem.weight, problem.format, problem.options(),
-                                                problem.statistics, context);
-  dequantize(result.quantized, scratch);
-  result.mask = problem.pruner.select(scratch, problem.pattern, problem.statistics, context);
+                                                problem.statistics, values, context);
+  result.mask = problem.pruner.select(values, problem.pattern, problem.statistics, context);
   prune_codes(result.quantized, result.mask, context);
+  prune_values(values, result.mask, context);
   return result;
 }
 
@@ -65,11 +65,6 @@ void prune_values(MatrixView values, const Mask& mask, Context& context) {
       for (int64_t c = 0; c < values.cols; ++c) row[c] = keep[c] != 0 ? row[c] : 0.0f;
     }
   });
-}
-
-void simulate(const MaskedCodes& codes, MatrixView out, Context& context) {
-  dequantize(codes.quantized, out);
-  prune_values(out, codes.mask, context);
 }
 
 double squared_error(ConstMatrixView weight, ConstMatrixView values,

@@ -29,21 +29,19 @@ struct MaskedCodes {
   Mask mask;
 };
 
-/// q(s(x)): scales are chosen from what is kept.
-MaskedCodes sparsify_first(const CompressionProblem& problem, Context& context);
+/// q(s(x)): scales are chosen from what is kept. `values` (of the weight's shape) receives what
+/// mask and codes evaluate to.
+MaskedCodes sparsify_first(const CompressionProblem& problem, MatrixView values, Context& context);
 
-/// s(q(x)): what is kept is chosen by the dequantized values; codes and scales stay. `scratch` has
-/// the weight's shape.
-MaskedCodes quantize_first(const CompressionProblem& problem, MatrixView scratch, Context& context);
+/// s(q(x)): what is kept is chosen by the dequantized values; codes and scales stay. `values` as
+/// above.
+MaskedCodes quantize_first(const CompressionProblem& problem, MatrixView values, Context& context);
 
 /// Gives pruned weights the code of zero (`binary` has none: its mask alone says so).
 void prune_codes(QuantizedMatrix& quantized, const Mask& mask, Context& context);
 
 /// Zero where pruned.
 void prune_values(MatrixView values, const Mask& mask, Context& context);
-
-/// What codes and mask evaluate to.
-void simulate(const MaskedCodes& codes, MatrixView out, Context& context);
 
 /// sum over all weights of h_c (value - w)^2 with h_c of the column, 1 if `importance` is empty.
 /// In double, in a fixed order.

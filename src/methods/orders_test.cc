@@ -13,7 +13,7 @@
 #include "core/random.h"
 #include "methods/interplay.h"
 #include "methods/joint/joint_solver.h"
-#include "methods/random_blocks.h"
+#include "methods/random_blocks_test.h"
 
 namespace scant {
 namespace {
@@ -54,7 +54,7 @@ double norm_to_the(double p, ConstMatrixView values, ConstMatrixView from, const
 }
 
 struct OrdersTest : testing::Test {
-  ThreadPool pool{2};
+  ThreadPool pool{1};
   Context context{pool};
   Statistics no_statistics;
   Pruner magnitude = magnitude_pruner();
@@ -65,32 +65,30 @@ struct OrdersTest : testing::Test {
     return {weight.view(), pattern, format, magnitude, rtn, no_statistics, 0, 0};
   }
 
-  Matrix values_of(const MaskedCodes& codes) {
-    Matrix values(codes.mask.rows, codes.mask.cols);
-    simulate(codes, values.view(), context);
-    return values;
-  }
-
   Matrix quantized_values(const Matrix& weight, const NumberFormat& format) {
     Matrix values(weight.rows(), weight.cols());
     dequantize(quantize(weight.view(), format, {}, context), values.view());
     return values;
   }
 
-  MaskedCodes quantize_first_of(const CompressionProblem& problem) {
-    Matrix scratch(problem.weight.rows, problem.weight.cols);
-    return quantize_first(problem, scratch.view(), context);
+  // What an order gives: codes, mask, values and their weighted error.
+  struct Result : MaskedCodes {
+    Matrix values;
+    double error = 0;
+  };
+  using Solve = MaskedCodes (*)(const CompressionProblem&, MatrixView, Context&);
+  Result solve(const CompressionProblem& problem, Solve order) {
+    Result result;
+    result.values = Matrix(problem.weight.rows, problem.weight.cols);
+    static_cast<MaskedCodes&>(result) = order(problem, result.values.view(), context);
+    result.error = squared_error(problem.weight, result.values.view(),
+                                 problem.pruner.importance(problem.statistics), context);
+    return result;
   }
-
-  MaskedCodes joint_of(const CompressionProblem& problem) {
-    Matrix scratch(problem.weight.rows, problem.weight.cols);
-    return gain_mask_solver().solve(problem, scratch.view(), context);
-  }
-
-  double error_of(const CompressionProblem& problem, const MaskedCodes& codes) {
-    const Matrix values = values_of(codes);
-    return squared_error(problem.weight, values.view(),
-                         problem.pruner.importance(problem.statistics), context);
+  Result first_of(const CompressionProblem& problem) { return solve(problem, sparsify_first); }
+  Result second_of(const CompressionProblem& problem) { return solve(problem, quantize_first); }
+  Result joint_of(const CompressionProblem& problem) {
+    return solve(problem, gain_mask_solver().solve);
   }
 };
 
@@ -100,8 +98,8 @@ TEST_F(OrdersTest, SparsifyFirstAddsNothingToTheSeparateErrors) {
   for (const NumberFormat& format : max_scaled_formats()) {
     for (const SparsityPattern& pattern : groups_of_four_and_eight()) {
       const Matrix weight = random_blocks(kBlockKinds, kCols, ++stream);
-      const MaskedCodes both = sparsify_first(problem(weight, pattern, format), context);
-      const Matrix values = values_of(both);
+      const Result both = first_of(problem(weight, pattern, format));
+      const Matrix& values = both.values;
       const Matrix dense = quantized_values(weight, format);
       for (int64_t i = 0; i < weight.size(); ++i) {
         const auto at = static_cast<size_t>(i);
@@ -188,8 +186,8 @@ TEST_F(OrdersTest, InsideOneScaleQuantizeFirstLosesExactlyTheTiesThatItSwaps) {
       const int64_t m = std::get<NOfMPattern>(pattern.pattern).m;
       const Matrix weight = random_blocks(kBlockKinds, kCols, ++stream);
       const CompressionProblem both = problem(weight, pattern, format);
-      const MaskedCodes first = sparsify_first(both, context);
-      const MaskedCodes second = quantize_first_of(both);
+      const Result first = first_of(both);
+      const Result second = second_of(both);
       const Matrix dense = quantized_values(weight, format);
       double pairs = 0, pairs_l1 = 0, size = 0;
       for (int64_t r = 0; r < weight.rows(); ++r) {
@@ -215,7 +213,7 @@ TEST_F(OrdersTest, InsideOneScaleQuantizeFirstLosesExactlyTheTiesThatItSwaps) {
           compare_selections(weight.view(), dense.view(), first.mask, second.mask, context);
       ASSERT_NEAR(comparison.excess, pairs, 1e-6 * size) << format.spelling();
       ASSERT_NEAR(comparison.excess_l1, pairs_l1, 1e-6 * std::sqrt(size * kCols));
-      ASSERT_NEAR(comparison.excess, error_of(both, second) - error_of(both, first), 1e-6 * size);
+      ASSERT_NEAR(comparison.excess, second.error - first.error, 1e-6 * size);
       swapped += comparison.wrongly_pruned;
     }
   }
@@ -240,12 +238,12 @@ TEST_F(OrdersTest, BreakingTiesByTheOriginalMagnitudeRemovesTheExcess) {
         broken.row(r)[c + order[0]] = broken.row(r)[c + order[1]] = 0;
       }
     }
-    const double first = error_of(both, sparsify_first(both, context));
+    const double first = first_of(both).error;
     Matrix values = Matrix::copy_of(dense.view());
     prune_values(values.view(), broken, context);
     const double cure = squared_error(weight.view(), values.view(), {}, context);
     ASSERT_NEAR(cure, first, 1e-6 * first) << format.spelling();
-    cured += error_of(both, quantize_first_of(both)) > first * (1 + 1e-3);
+    cured += second_of(both).error > first * (1 + 1e-3);
   }
   EXPECT_GT(cured, 50);
 }
@@ -258,9 +256,8 @@ TEST_F(OrdersTest, AcrossScalesTheExcessHasEitherSign) {
     const Matrix weight = rows_of_unequal_scale(4, 16, 1.5f, 20000 + stream);
     const CompressionProblem both = problem(weight, pattern, format);
     const Matrix dense = quantized_values(weight, format);
-    const SelectionComparison comparison =
-        compare_selections(weight.view(), dense.view(), sparsify_first(both, context).mask,
-                           quantize_first_of(both).mask, context);
+    const SelectionComparison comparison = compare_selections(
+        weight.view(), dense.view(), first_of(both).mask, second_of(both).mask, context);
     lower += comparison.excess < 0;
     higher += comparison.excess > 0;
   }
@@ -335,14 +332,15 @@ TEST_F(OrdersTest, WithAScaleChosenAnewDroppingAnOutlierCanPay) {
   const NumberFormat format = weights("int3:narrow");
   const auto pattern = SparsityPattern::parse("50%:row");
   const CompressionProblem both = problem(weight, pattern, format);
-  EXPECT_NEAR(error_of(both, sparsify_first(both, context)), 285.75, 1e-4);
+  EXPECT_NEAR(first_of(both).error, 285.75, 1e-4);
   Mask without = Mask::all(1, 128);
   std::fill_n(without.keep.begin(), 64, uint8_t{0});
   QuantizeOptions options;
   options.mask = &without;
-  MaskedCodes dropped{quantize(weight.view(), format, options, context), without};
+  Matrix dropped(1, 128);
+  dequantize(quantize(weight.view(), format, options, context), dropped.view());
   EXPECT_TRUE(pattern.allows(without));
-  EXPECT_NEAR(error_of(both, dropped), 241.75, 1e-4);
+  EXPECT_NEAR(squared_error(weight.view(), dropped.view(), {}, context), 241.75, 1e-4);
 }
 
 // Statement 4.
@@ -353,11 +351,9 @@ TEST_F(OrdersTest, JointIsStrictlyBelowBothOrdersOnRowsOfUnequalScale) {
       const NumberFormat format = weights(numbers);
       const auto pattern = SparsityPattern::parse(spelling);
       const CompressionProblem both = problem(weight, pattern, format);
-      const double joint = error_of(both, joint_of(both));
-      EXPECT_LT(joint, error_of(both, sparsify_first(both, context)) * (1 - 1e-7))
-          << numbers << " " << spelling;
-      EXPECT_LT(joint, error_of(both, quantize_first_of(both)) * (1 - 1e-7))
-          << numbers << " " << spelling;
+      const double joint = joint_of(both).error;
+      EXPECT_LT(joint, first_of(both).error * (1 - 1e-7)) << numbers << " " << spelling;
+      EXPECT_LT(joint, second_of(both).error * (1 - 1e-7)) << numbers << " " << spelling;
     }
   }
 }
@@ -368,8 +364,8 @@ TEST_F(OrdersTest, JointIsSparsifyFirstForGroupsInsideOneScale) {
     const Matrix weight = random_blocks(kBlockKinds, kCols, ++stream);
     const auto pattern = SparsityPattern::parse("2:4");
     const CompressionProblem both = problem(weight, pattern, format);
-    const MaskedCodes joint = joint_of(both);
-    const MaskedCodes first = sparsify_first(both, context);
+    const Result joint = joint_of(both);
+    const Result first = first_of(both);
     ASSERT_EQ(joint.mask, first.mask) << format.spelling();
     ASSERT_EQ(joint.quantized.codes, first.quantized.codes) << format.spelling();
     ASSERT_EQ(joint.quantized.scales, first.quantized.scales) << format.spelling();
@@ -411,10 +407,10 @@ TEST_F(OrdersTest, JointIsNeverWorseThanEitherOrderAlsoWithImportance) {
       for (const Pruner& pruner : {magnitude, weighted}) {
         const CompressionProblem both{weight.view(), pattern,    format, pruner,
                                       rtn,           statistics, 3,      4};
-        const double first = error_of(both, sparsify_first(both, context));
-        const double second = error_of(both, quantize_first_of(both));
-        const MaskedCodes joint = joint_of(both);
-        const double error = error_of(both, joint);
+        const double first = first_of(both).error;
+        const double second = second_of(both).error;
+        const Result joint = joint_of(both);
+        const double error = joint.error;
         ASSERT_LE(error, std::min(first, second) * (1 + 1e-12))
             << pruner.name << " " << spellings[i] << " " << pattern.spelling();
         ASSERT_TRUE(pattern.allows(joint.mask));

@@ -1,4 +1,4 @@
-#include "methods/random_blocks.h"
+#include "methods/random_blocks_test.h"
 
 #include <cmath>
 

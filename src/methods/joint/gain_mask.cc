@@ -4,15 +4,17 @@
 
 #include "methods/interplay.h"
 #include "methods/joint/joint_solver.h"
+#include "ops/simulate/simulate.h"
 
 namespace scant {
 namespace {
 
-// In practice nothing falls after three or four rounds.
 constexpr int kMostRounds = 10;
+// A round that gains less than this share of the error is the last one.
+constexpr double kLeastGain = 1e-6;
 
 // True if the error falls by more than the rounding of its sums: equal masks must not alternate.
-bool falls(double error, double from) { return error < from * (1.0 - 1e-9); }
+bool falls(double error, double from, double by = 1e-9) { return error < from * (1.0 - by); }
 
 struct Candidate {
   MaskedCodes codes;
@@ -22,62 +24,63 @@ struct Candidate {
 
 class GainMask {
  public:
-  GainMask(const CompressionProblem& problem, MatrixView scratch, Context& context)
+  GainMask(const CompressionProblem& problem, MatrixView values, Context& context)
       : problem_(problem),
         importance_(problem.pruner.importance(problem.statistics)),
-        scratch_(scratch),
+        values_(values),
         context_(context) {}
 
   MaskedCodes solve() {
-    Candidate best = evaluate(sparsify_first(problem_, context_));
+    Candidate best = evaluate(sparsify_first(problem_, values_, context_));
     improve(best);
-    Candidate other = evaluate(quantize_first(problem_, scratch_, context_));
+    Candidate other = evaluate(quantize_first(problem_, values_, context_));
     const bool is_best_worse = best.error > other.error;
     improve(other);
-    return std::move(is_best_worse || falls(other.error, best.error) ? other : best).codes;
+    if (is_best_worse || falls(other.error, best.error)) best = std::move(other);
+    write_values(best.codes);
+    return std::move(best.codes);
   }
 
  private:
   void improve(Candidate& candidate) {
     for (int round = 0; round < kMostRounds; ++round) {
-      const bool mask_falls = choose_mask(candidate);
-      const bool scales_fall = choose_scales(candidate);
-      if (!mask_falls && !scales_fall) return;
+      const double before = candidate.error;
+      choose_mask(candidate);
+      choose_scales(candidate);
+      if (!falls(candidate.error, before, kLeastGain)) return;
     }
   }
 
   /// Ranks by gain at the candidate's scales.
-  bool choose_mask(Candidate& candidate) {
-    MaskedCodes next;
+  void choose_mask(Candidate& candidate) {
     QuantizeOptions options = problem_.options();
     options.scales_from = &candidate.codes.quantized;
-    next.quantized = quantize(problem_.weight, problem_.format, options, context_);
-    dequantize(next.quantized, scratch_);
+    quantize_matrix(problem_.weight, problem_.format, options, context_, values_);
     gains_from_values();
-    next.mask = problem_.pattern.select({scratch_, Scores::Kind::kSignedRoot}, context_);
-    if (next.mask == candidate.codes.mask) return false;
-    prune_codes(next.quantized, next.mask, context_);
-    return accept(evaluate(std::move(next)), candidate);
+    MaskedCodes next;
+    next.mask = problem_.pattern.select({values_, Scores::Kind::kSignedRoot}, context_);
+    if (next.mask == candidate.codes.mask) return;
+    options.mask = &next.mask;
+    next.quantized = quantize_matrix(problem_.weight, problem_.format, options, context_, values_);
+    accept(evaluate_pruned(std::move(next)), candidate);
   }
 
   /// Scales anew for what is kept; a block takes its new scale only if its own error falls.
-  bool choose_scales(Candidate& candidate) {
+  void choose_scales(Candidate& candidate) {
     MaskedCodes next{{}, candidate.codes.mask};
     QuantizeOptions options = problem_.options();
     options.mask = &next.mask;
     next.quantized = problem_.quantizer.quantize(problem_.weight, problem_.format, options,
-                                                 problem_.statistics, context_);
-    Candidate fresh = evaluate(std::move(next));
+                                                 problem_.statistics, values_, context_);
+    Candidate fresh = evaluate_pruned(std::move(next));
     if (are_blocks_separate(fresh.codes.quantized, candidate.codes.quantized)) {
       keep_better_blocks(candidate, fresh);
     }
-    return accept(std::move(fresh), candidate);
+    accept(std::move(fresh), candidate);
   }
 
-  static bool accept(Candidate&& next, Candidate& candidate) {
-    if (!falls(next.error, candidate.error)) return false;
-    candidate = std::move(next);
-    return true;
+  static void accept(Candidate&& next, Candidate& candidate) {
+    if (falls(next.error, candidate.error)) candidate = std::move(next);
   }
 
   static bool are_blocks_separate(const QuantizedMatrix& a, const QuantizedMatrix& b) {
@@ -89,13 +92,11 @@ class GainMask {
     return granularity.kind == Granularity::Kind::kGroup ? granularity.size : problem_.weight.cols;
   }
 
-  static void keep_better_blocks(const Candidate& old, Candidate& fresh) {
+  void keep_better_blocks(const Candidate& old, Candidate& fresh) const {
     const QuantizedMatrix& from = old.codes.quantized;
     QuantizedMatrix& to = fresh.codes.quantized;
     const int64_t per_row = to.blocks_per_row();
-    const Granularity& granularity = to.format.granularity;
-    const int64_t width =
-        granularity.kind == Granularity::Kind::kGroup ? granularity.size : to.cols;
+    const int64_t width = block_width();
     for (size_t block = 0; block < fresh.errors.size(); ++block) {
       if (falls(fresh.errors[block], old.errors[block])) continue;
       to.scales[block] = from.scales[block];
@@ -109,8 +110,19 @@ class GainMask {
     fresh.error = std::accumulate(fresh.errors.begin(), fresh.errors.end(), 0.0);
   }
 
+  /// Codes for the pruned values may stand in the matrix of values where there is none for zero.
+  Candidate evaluate_pruned(MaskedCodes&& codes) {
+    if (!problem_.format.rules().has_zero) prune_values(values_, codes.mask, context_);
+    return evaluate(std::move(codes));
+  }
+
+  void write_values(const MaskedCodes& codes) {
+    dequantize(codes.quantized, values_);
+    prune_values(values_, codes.mask, context_);
+  }
+
+  /// The errors of what stands in the matrix of values.
   Candidate evaluate(MaskedCodes&& codes) {
-    simulate(codes, scratch_, context_);
     const ConstMatrixView weight = problem_.weight;
     const int64_t width = std::max<int64_t>(1, block_width());
     const int64_t per_row = (weight.cols + width - 1) / width;
@@ -131,7 +143,7 @@ class GainMask {
 
   double error_of(int64_t r, int64_t begin, int64_t end) const {
     const float* w = problem_.weight.row(r);
-    const float* v = scratch_.row(r);
+    const float* v = values_.row(r);
     double sum = 0;
     for (int64_t c = begin; c < end; ++c) {
       const double error = static_cast<double>(v[c]) - w[c];
@@ -144,7 +156,7 @@ class GainMask {
     return importance_.empty() ? 1.0 : importance_[static_cast<size_t>(c)];
   }
 
-  /// Values in the scratch matrix become signed roots of h b: of the size of a weight, so that no
+  /// Values become signed roots of h b: of the size of a weight, so that no
   /// square underflows.
   void gains_from_values() {
     const ConstMatrixView weight = problem_.weight;
@@ -152,7 +164,7 @@ class GainMask {
     context_.threads.parallel_for(pieces.count(), [&](int64_t piece) {
       for (int64_t r = pieces.begin(piece); r < pieces.end(piece); ++r) {
         const float* w = weight.row(r);
-        float* v = scratch_.row(r);
+        float* v = values_.row(r);
         for (int64_t c = 0; c < weight.cols; ++c) {
           const double weighted = importance_at(c) * gain(w[c], v[c]);
           v[c] = static_cast<float>(std::copysign(std::sqrt(std::fabs(weighted)), weighted));
@@ -163,12 +175,12 @@ class GainMask {
 
   const CompressionProblem& problem_;
   std::vector<float> importance_;
-  MatrixView scratch_;
+  MatrixView values_;
   Context& context_;
 };
 
-MaskedCodes solve_by_gain(const CompressionProblem& problem, MatrixView scratch, Context& context) {
-  return GainMask(problem, scratch, context).solve();
+MaskedCodes solve_by_gain(const CompressionProblem& problem, MatrixView values, Context& context) {
+  return GainMask(problem, values, context).solve();
 }
 
 }  // namespace

@@ -11,8 +11,8 @@ namespace scant {
 struct JointSolver {
   std::string_view name;
   std::string_view meaning;  ///< one clause, for help
-  /// `scratch` has the weight's shape.
-  MaskedCodes (*solve)(const CompressionProblem& problem, MatrixView scratch, Context& context);
+  /// `values` (of the weight's shape) receives what mask and codes evaluate to.
+  MaskedCodes (*solve)(const CompressionProblem& problem, MatrixView values, Context& context);
 };
 
 /// Every joint solver, in the order of help and tables.

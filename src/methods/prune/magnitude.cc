@@ -1,11 +1,12 @@
 #include "methods/prune/pruner.h"
+#include "ops/simulate/simulate.h"
 
 namespace scant {
 namespace {
 
 Mask select_magnitude(ConstMatrixView values, const SparsityPattern& pattern, const Statistics&,
                       Context& context) {
-  return pattern.select({values, Scores::Kind::kMagnitude}, context);
+  return select_magnitude_mask(values, pattern, context);
 }
 
 std::vector<float> same_importance(const Statistics&) { return {}; }

@@ -11,9 +11,10 @@ namespace scant {
 struct Quantizer {
   std::string_view name;
   std::string_view meaning;  ///< one clause, for help
+  /// `values` receives what the codes evaluate to.
   QuantizedMatrix (*quantize)(ConstMatrixView weight, const NumberFormat& format,
                               const QuantizeOptions& options, const Statistics& statistics,
-                              Context& context);
+                              MatrixView values, Context& context);
 };
 
 /// Every quantizer, in the order of help and tables.

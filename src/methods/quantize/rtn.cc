@@ -1,12 +1,13 @@
 #include "methods/quantize/quantizer.h"
+#include "ops/simulate/simulate.h"
 
 namespace scant {
 namespace {
 
 QuantizedMatrix round_to_nearest(ConstMatrixView weight, const NumberFormat& format,
                                  const QuantizeOptions& options, const Statistics&,
-                                 Context& context) {
-  return quantize(weight, format, options, context);
+                                 MatrixView values, Context& context) {
+  return quantize_matrix(weight, format, options, context, values);
 }
 
 }  // namespace
