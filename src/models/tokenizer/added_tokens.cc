@@ -62,8 +62,10 @@ AddedTokens::AddedTokens(const TokenizerSpec& spec, const Normalizer& normalizer
     const AddedToken& token = tokens_[i];
     const std::string spelling =
         token.normalized ? normalizer.apply(token.content).text : token.content;
+    if (token.special) special_.insert(token.content);
+    decoded_.emplace_back(token.id, spelling);
+    if (spelling.empty()) continue;  // is never found
     const std::string name = "the added token '" + token.content.substr(0, 100) + "'";
-    if (spelling.empty()) throw Error(spec.source, name + " is empty once it is normalized");
     if (spelling.size() > kLongestSpelling) {
       throw Error(spec.source,
                   name + " is longer than " + std::to_string(kLongestSpelling) + " bytes");
@@ -72,8 +74,6 @@ AddedTokens::AddedTokens(const TokenizerSpec& spec, const Normalizer& normalizer
     if (!tree.insert(spelling, static_cast<int32_t>(i))) {
       throw Error(spec.source, name + " is spelled like another one");
     }
-    if (token.special) special_.insert(token.content);
-    decoded_.emplace_back(token.id, spelling);
   }
 }
 

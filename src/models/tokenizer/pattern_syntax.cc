@@ -1,5 +1,5 @@
-#include <algorithm>
-#include <optional>
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
 
 #include "core/error.h"
 #include "models/tokenizer/pattern.h"
@@ -11,6 +11,9 @@ namespace {
 constexpr std::string_view kSpace = R"(\p{White_Space})";
 constexpr std::string_view kNotSpace = R"(\P{White_Space})";
 constexpr std::string_view kWord = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
+// Outside brackets Oniguruma takes Latin-1's superscripts and fractions for word characters too.
+constexpr std::string_view kWordLatin1 =
+    R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{b2}\x{b3}\x{b9}\x{bc}-\x{be})";
 constexpr std::string_view kHexDigits = "0-9A-Fa-f";
 
 /// Reads the expression from left to right and writes its translation.
@@ -79,9 +82,9 @@ class Translator {
       case 'D':
         return put(R"(\P{Nd})", 2);
       case 'w':
-        return set(kWord);
+        return set(in_class ? kWord : kWordLatin1);
       case 'W':
-        return complement(kWord);
+        return complement(kWordLatin1);
       case 'h':
         return set(kHexDigits);
       case 'H':
@@ -124,7 +127,7 @@ class Translator {
       if (!positive) refuse("\\B inside brackets");
       return put(R"(\x08)", 2);
     }
-    const std::string word = bracket(false, kWord);
+    const std::string word = bracket(false, kWordLatin1);
     const std::string behind = "(?<=" + word + ")";
     const std::string not_behind = "(?<!" + word + ")";
     const std::string ahead = "(?=" + word + ")";
@@ -157,7 +160,22 @@ class Translator {
   void property() {
     const size_t close = peek(2) == '{' ? in_.find('}', at_) : std::string_view::npos;
     if (close == std::string_view::npos) refuse("a \\p without {...}");
-    copy(close + 1 - at_);
+    std::string name(in_.substr(at_ + 3, close - at_ - 3));
+    const std::string negation = name.starts_with('^') ? "^" : "";
+    name.erase(0, negation.size());
+    // PCRE2 takes a bare script name to mean Script_Extensions, Oniguruma to mean Script.
+    if (compiles("\\p{sc:" + name + "}")) name.insert(0, "sc:");
+    put(std::string(in_.substr(at_, 3)) + negation + name + "}", close + 1 - at_);
+  }
+
+  static bool compiles(const std::string& expression) {
+    int error = 0;
+    PCRE2_SIZE offset = 0;
+    pcre2_code* code =
+        pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(),
+                      PCRE2_UTF | PCRE2_UCP, &error, &offset, nullptr);
+    pcre2_code_free(code);
+    return code != nullptr;
   }
 
   void char_class() {
