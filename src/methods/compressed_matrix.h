@@ -33,7 +33,7 @@ struct CompressedMatrix {
   MatrixError error;
 };
 
-/// q(s(x)), s(q(x)), and the mask by gain (docs/design/orders.md).
+/// q(s(x)), s(q(x)), and the mask by gain (docs/theory.md).
 enum class Order : uint8_t { kSparsifyFirst, kQuantizeFirst, kJoint };
 inline constexpr Order kOrders[] = {Order::kSparsifyFirst, Order::kQuantizeFirst, Order::kJoint};
 

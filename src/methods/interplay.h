@@ -11,7 +11,7 @@
 
 namespace scant {
 
-// How sparsity and quantization errors combine, in exact quantities (docs/design/orders.md).
+// How sparsity and quantization errors combine, in exact quantities (docs/theory.md).
 // The question and the terms are those of Harma et al., "Effective Interplay between Sparsity and
 // Quantization: From Theory to Practice" (ICLR 2025, arXiv 2405.20935).
 

@@ -1,4 +1,4 @@
-// The statements of docs/design/orders.md as properties, over blocks that produce ties and over
+// The statements of docs/theory.md as properties, over blocks that produce ties and over
 // every number format to which the premises apply.
 #include "methods/orders.h"
 
