@@ -33,7 +33,8 @@ std::span<const Command> all_commands() {
               "  scant compare MODEL OUT1 OUT2 --text book.txt --max-tokens 65536 --json\n",
               add_compare},
       Command{"formats", "The number formats, sparsity patterns and combinations that exist",
-              "  scant formats\n",
+              "  scant formats\n"
+              "  scant formats --support > docs/guide/support.md\n",
               add_formats},
       Command{"completion", "Shell completion script for bash, zsh or fish",
               "  scant completion bash > /etc/bash_completion.d/scant\n"

@@ -63,7 +63,7 @@ std::vector<RecipeStep> steps_of(const Options& options) {
   }
   std::vector<RecipeStep> steps;
   if (sparsify.pattern && quantize.format && order == Order::kJoint) {
-    steps.push_back({StepKind::kJoint, sparsify.pattern, quantize.format, "gain", {}});
+    steps.push_back({StepKind::kJoint, sparsify.pattern, quantize.format, "gain_mask", {}});
   } else {
     if (sparsify.pattern) steps.push_back(sparsify);
     if (quantize.format) steps.push_back(quantize);

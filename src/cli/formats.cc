@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "formats/number_format.h"
 #include "formats/pattern.h"
+#include "methods/support_table.h"
 #include "report/table.h"
 
 namespace scant {
@@ -27,8 +28,12 @@ std::string lists(bool bold) {
 
 }  // namespace
 
-std::function<void(Shell&)> add_formats(CLI::App&) {
-  return [](Shell& shell) { shell.result(lists(shell.bold())); };
+std::function<void(Shell&)> add_formats(CLI::App& app) {
+  auto support = std::make_shared<bool>(false);
+  app.add_flag("--support", *support,
+               "Method x pattern x format x order as Markdown: yes, or the sentence that refuses");
+  return
+      [support](Shell& shell) { shell.result(*support ? support_table() : lists(shell.bold())); };
 }
 
 }  // namespace scant

@@ -48,10 +48,9 @@ class Planner {
         break;
       case StepKind::kJoint:
         if (spec.pattern || spec.format) refuse("a joint step stands beside another step");
-        if (step.method != "gain")
-          refuse("unknown joint method \"" + step.method + "\"; expected gain");
         spec.pattern = std::move(step.pattern);
         spec.format = std::move(step.format);
+        spec.joint = std::move(step.method);
         spec.order = Order::kJoint;
         break;
       case StepKind::kActivations:

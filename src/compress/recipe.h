@@ -30,7 +30,7 @@ struct RecipeStep {
   StepKind kind = StepKind::kSparsify;
   std::optional<SparsityPattern> pattern;  ///< sparsify, joint
   std::optional<NumberFormat> format;      ///< quantize, joint, activations
-  std::string method;                      ///< "magnitude", "rtn", "gain"; empty for activations
+  std::string method;                      ///< "magnitude", "rtn", "gain_mask"; empty for activations
   std::vector<StepOverride> overrides;     ///< the last that matches wins
 };
 

@@ -174,7 +174,7 @@ class Reader {
       case StepKind::kQuantize:
         return "rtn";
       case StepKind::kJoint:
-        return "gain";
+        return "gain_mask";
       case StepKind::kActivations:
         return "";
     }
