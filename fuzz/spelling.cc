@@ -47,7 +47,8 @@ void check_pattern(std::string_view text, scant::Context& context) {
     const auto pattern = scant::SparsityPattern::parse(text);
     require(scant::SparsityPattern::parse(pattern.spelling()) == pattern);
     const scant::Matrix scores = small_matrix();
-    require(pattern.allows(pattern.select({scores.view()}, context)));
+    const scant::Mask mask = pattern.select({scores.view()}, context);
+    require(pattern.allows(mask) && mask.kept() <= pattern.most_kept(kRows, kCols));
   } catch (const scant::Error& error) {
     require_one_line(error.what());
   }

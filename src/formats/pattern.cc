@@ -10,7 +10,7 @@ SparsityPattern SparsityPattern::parse(std::string_view spelling) {
   std::string allowed;
   AllPatterns::for_each([&]<typename Family>() {
     if (!found) {
-      if (const auto pattern = Family::parse(parts)) found = SparsityPattern{*pattern};
+      if (const auto member = Family::parse(parts)) found = SparsityPattern{*member};
     }
     allowed += (allowed.empty() ? "" : ", ") + std::string(Family::kSpellings);
   });
@@ -47,7 +47,7 @@ std::optional<GroupShape> SparsityPattern::ranking_group(int64_t rows, int64_t c
 std::vector<SparsityPattern> SparsityPattern::examples() {
   std::vector<SparsityPattern> all;
   AllPatterns::for_each([&]<typename Family>() {
-    for (const Family& pattern : Family::examples()) all.push_back({pattern});
+    for (const Family& member : Family::examples()) all.push_back({member});
   });
   return all;
 }
