@@ -1,10 +1,12 @@
 // Forward pass over windows of tokens as `scant eval` runs it: tokens/s, GFLOP/s, and the share of
-// this machine's sgemm rate, measured alternately in the same run.
+// this machine's sgemm rate, measured alternately in the same run. Rates per second of processor
+// time stand beside those per second: on a machine that others use too they are the steadier.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -27,16 +29,20 @@ struct Options {
   bool json = false;
 };
 
-template <typename F>
-double seconds_of(F&& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
+/// Seconds by the clock, and seconds of all threads on a processor.
+struct Time {
+  double wall = 0;
+  double cpu = 0;
+  Time operator+(const Time& other) const { return {wall + other.wall, cpu + other.cpu}; }
+};
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+template <typename F>
+Time time_of(F&& work) {
+  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t cpu_start = std::clock();  // of the whole process
+  work();
+  const double cpu = static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC;
+  return {std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), cpu};
 }
 
 // What the arithmetic needs, not what is done: causal attention counts the keys that a token sees.
@@ -52,16 +58,17 @@ double forward_flops(const Model& model, int64_t window) {
   return 2 * weights * tokens + 4 * width * keys;
 }
 
+constexpr int64_t kSize = 1024;
+constexpr int64_t kTimes = 4;
+
 // Every thread multiplies square matrices of its own.
-double sgemm_rate(ThreadPool& threads) {
-  constexpr int64_t kSize = 1024;
-  constexpr int64_t kTimes = 4;
+Time time_sgemm(ThreadPool& threads) {
   std::vector<Matrix> matrices;
   for (int i = 0; i < 3 * threads.size(); ++i) {
     matrices.push_back(Matrix(kSize, kSize));
     for (float& value : matrices.back().values()) value = 0.5f;
   }
-  const double seconds = seconds_of([&] {
+  return time_of([&] {
     threads.parallel_for(threads.size(), [&](int64_t thread) {
       Matrix* own = &matrices[static_cast<size_t>(3 * thread)];
       for (int64_t i = 0; i < kTimes; ++i) {
@@ -69,7 +76,6 @@ double sgemm_rate(ThreadPool& threads) {
       }
     });
   });
-  return 2.0 * kSize * kSize * kSize * kTimes * threads.size() / seconds;
 }
 
 std::vector<State> random_windows(const Model& model, const Options& options) {
@@ -107,16 +113,27 @@ void run_head(const Model& model, const std::vector<State>& batch, Context& cont
 }
 
 struct Result {
-  std::vector<double> seconds;
-  std::vector<double> blocks;  ///< without the head
-  std::vector<double> sgemm;
+  std::vector<Time> blocks;
+  std::vector<Time> total;  ///< blocks and head
+  std::vector<Time> sgemm;
 };
 
+double median(const std::vector<Time>& times, double Time::*which) {
+  std::vector<double> values;
+  for (const Time& time : times) values.push_back(time.*which);
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
 void print(const Options& options, const Model& model, const Result& result, int threads) {
-  const double seconds = median(result.seconds);
   const auto tokens = static_cast<double>(options.windows * options.window);
   const double flops = forward_flops(model, options.window) * static_cast<double>(options.windows);
-  const double sgemm = median(result.sgemm);
+  const double sgemm_flops = 2.0 * kSize * kSize * kSize * kTimes * threads;
+  const double seconds = median(result.total, &Time::wall);
+  const double rate = flops / seconds;
+  const double sgemm = sgemm_flops / median(result.sgemm, &Time::wall);
+  const double cpu_rate = flops / median(result.total, &Time::cpu);
+  const double cpu_sgemm = sgemm_flops / median(result.sgemm, &Time::cpu);
   if (options.json) {
     const nlohmann::json out = {{"model", options.model},
                                 {"threads", threads},
@@ -124,19 +141,23 @@ void print(const Options& options, const Model& model, const Result& result, int
                                 {"window", options.window},
                                 {"seconds", seconds},
                                 {"tokens_per_second", tokens / seconds},
-                                {"gflops", flops / seconds / 1e9},
+                                {"tokens_per_cpu_second", tokens / flops * cpu_rate},
+                                {"gflops", rate / 1e9},
                                 {"sgemm_gflops", sgemm / 1e9},
-                                {"share_of_sgemm", flops / seconds / sgemm}};
+                                {"share_of_sgemm", rate / sgemm},
+                                {"share_of_sgemm_by_cpu_time", cpu_rate / cpu_sgemm}};
     fmt::print("{}\n", out.dump());
     return;
   }
   fmt::print("{}: {} windows of {}, {} threads, median of {}\n", options.model, options.windows,
              options.window, threads, options.rounds);
   fmt::print("  {:10.1f} tokens/s   ({:.3f} s, of which blocks {:.3f} s)\n", tokens / seconds,
-             seconds, median(result.blocks));
-  fmt::print("  {:10.1f} GFLOP/s\n", flops / seconds / 1e9);
-  fmt::print("  {:10.1f} GFLOP/s sgemm, 1024 x 1024 x 1024 on every thread\n", sgemm / 1e9);
-  fmt::print("  {:10.1f} % of it\n", 100 * flops / seconds / sgemm);
+             seconds, median(result.blocks, &Time::wall));
+  fmt::print("  {:10.1f} GFLOP/s                 {:10.1f} per second of processor time\n",
+             rate / 1e9, cpu_rate / 1e9);
+  fmt::print("  {:10.1f} GFLOP/s sgemm of 1024^3 {:10.1f}\n", sgemm / 1e9, cpu_sgemm / 1e9);
+  fmt::print("  {:10.1f} % of it                 {:10.1f}\n", 100 * rate / sgemm,
+             100 * cpu_rate / cpu_sgemm);
 }
 
 void run(const Options& options) {
@@ -146,14 +167,14 @@ void run(const Options& options) {
   std::vector<State> batch = random_windows(*model, options);
   Result result;
   for (int round = 0; round <= options.rounds; ++round) {
-    const double sgemm = sgemm_rate(pool);
-    const double blocks =
-        seconds_of([&] { run_stages(*model, model->weights(), batch, nullptr, context); });
-    const double head = seconds_of([&] { run_head(*model, batch, context); });
+    const Time sgemm = time_sgemm(pool);
+    const Time blocks =
+        time_of([&] { run_stages(*model, model->weights(), batch, nullptr, context); });
+    const Time head = time_of([&] { run_head(*model, batch, context); });
     if (round == 0) continue;  // pages are touched for the first time
     result.sgemm.push_back(sgemm);
     result.blocks.push_back(blocks);
-    result.seconds.push_back(blocks + head);
+    result.total.push_back(blocks + head);
   }
   print(options, *model, result, pool.size());
 }
