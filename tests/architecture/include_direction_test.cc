@@ -28,7 +28,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"formats", {"core"}},
     {"ops", {"core", "formats"}},
     {"methods", {"core", "formats", "ops"}},
-    {"kernels", {"core", "formats"}},
+    {"kernels", {"core", "formats", "ops"}},
     {"checkpoint", {"core", "formats"}},
     {"models", {"core", "formats", "ops", "kernels", "checkpoint"}},
     {"evaluate", {"core", "formats", "ops", "kernels", "checkpoint", "models"}},
