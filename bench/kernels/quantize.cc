@@ -127,9 +127,9 @@ class Bench {
   void call(const Case& what, ConstMatrixView in, MatrixView out, Context& context) {
     const Simulation simulation = simulation_of(what);
     if (what.op == "codes") {
-      simulate(in, simulation, {.quantized = &codes_}, context);
+      simulate_matrix(in, simulation, {.quantized = &codes_}, context);
     } else {
-      simulate(in, simulation, {.values = out}, context);
+      simulate_matrix(in, simulation, {.values = out}, context);
     }
   }
 

@@ -29,6 +29,9 @@ const StorageInfo& info(ScaleStorage storage) { return kStorages[static_cast<siz
 
 std::string_view scale_storage_name(ScaleStorage storage) { return info(storage).name; }
 int scale_storage_bits(ScaleStorage storage) { return info(storage).bits; }
+ScaleStorageNumbers scale_storage_numbers(ScaleStorage storage) {
+  return {info(storage).mantissa_bits, info(storage).smallest_exponent};
+}
 
 float round_up_scale(double wanted, ScaleStorage storage) {
   const StorageInfo& format = info(storage);

@@ -24,6 +24,12 @@ inline constexpr ScaleStorage kScaleStorages[] = {ScaleStorage::kF32, ScaleStora
 std::string_view scale_storage_name(ScaleStorage storage);
 /// Bits of one stored scale: 32, 16, 16, 8, 8.
 int scale_storage_bits(ScaleStorage storage);
+/// Normal numbers have `mantissa_bits` after the leading one and start at 2^smallest_exponent.
+struct ScaleStorageNumbers {
+  int mantissa_bits;
+  int smallest_exponent;
+};
+ScaleStorageNumbers scale_storage_numbers(ScaleStorage storage);
 /// The smallest storable value >= `wanted` (finite, > 0); the largest storable one if there is
 /// none. Never 0.
 float round_up_scale(double wanted, ScaleStorage storage);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -76,13 +77,14 @@ class ElementPlan final : public QuantizePlan {
               int32_t* zero_points) const override {
     if constexpr (kPowerOfTwo<T>) {
       choose_powers(ranges, blocks, scales);
+    } else if (zero_points == nullptr) {
+      choose_by_absmax(ranges, blocks, tensor_scale, scales);
     } else {
       for (int64_t b = 0; b < blocks; ++b) {
-        BlockStatistics statistics{.max = std::bit_cast<float>(ranges.absmax_bits[b])};
-        if (zero_points != nullptr) statistics = {.min = ranges.min[b], .max = ranges.max[b]};
-        const BlockScale chosen = codec_.stored_scale(statistics, tensor_scale, 0);
+        const BlockScale chosen =
+            codec_.stored_scale({.min = ranges.min[b], .max = ranges.max[b]}, tensor_scale, 0);
         scales[b] = chosen.scale;
-        if (zero_points != nullptr) zero_points[b] = chosen.zero_point;
+        zero_points[b] = chosen.zero_point;
       }
     }
   }
@@ -90,6 +92,30 @@ class ElementPlan final : public QuantizePlan {
  private:
   float stored(const BlockStatistics& statistics, float tensor_scale) const {
     return codec_.stored_scale(statistics, tensor_scale, 0).scale;
+  }
+
+  // round_up_scale() for normal numbers, without branches; the others again, one by one.
+  void choose_by_absmax(const QuantizeRanges& ranges, int64_t blocks, float tensor_scale,
+                        float* scales) const {
+    const ScaleStorageNumbers numbers = scale_storage_numbers(format().scale_storage);
+    const uint64_t dropped = (uint64_t{1} << (52 - numbers.mantissa_bits)) - 1;
+    const double smallest = std::ldexp(1.0, numbers.smallest_exponent);
+    const T element = codec_.element();
+    const float largest_scale = largest_scale_;
+    int64_t small = 0;
+    for (int64_t b = 0; b < blocks; ++b) {
+      const float absmax = std::bit_cast<float>(ranges.absmax_bits[b]);
+      const double wanted = element.wanted_scale({.max = absmax}) / tensor_scale;
+      const uint64_t rounded = (std::bit_cast<uint64_t>(wanted) + dropped) & ~dropped;
+      scales[b] = std::min(static_cast<float>(std::bit_cast<double>(rounded)), largest_scale);
+      small += wanted < smallest;
+    }
+    for (int64_t b = 0; small > 0 && b < blocks; ++b) {
+      const float absmax = std::bit_cast<float>(ranges.absmax_bits[b]);
+      if (element.wanted_scale({.max = absmax}) / tensor_scale >= smallest) continue;
+      scales[b] = stored({.max = absmax}, tensor_scale);
+      --small;
+    }
   }
 
   // The same on the bits of absmax; a subnormal absmax ends at the smallest exponent either way.

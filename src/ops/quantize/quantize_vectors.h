@@ -27,7 +27,7 @@ struct QuantizeVectors {
     const auto bits = [&](int64_t i) { return V::bit_and(V::bits(V::load(x + i)), mask); };
     Ints a = V::set(0);
     int64_t i = 0;
-    if (count >= 4 * kWidth) {  // four chains hide the latency of max
+    if (count >= 8 * kWidth) {  // four chains hide the latency of max
       Ints b = a, c = a, d = a;
       for (; i + 4 * kWidth <= count; i += 4 * kWidth) {
         a = V::max(a, bits(i));
@@ -58,46 +58,82 @@ struct QuantizeVectors {
     *max = V::reduce_max(high);
   }
 
-  static void ranges(const float* values, int64_t count, int64_t block, const QuantizeRanges& out) {
+  // Blocks of whole vectors, four at a time: reducing four vectors costs little more than one.
+  static int64_t absmax_of_four(const float* x, int64_t count, int64_t block, int32_t* out) {
+    const Ints mask = V::set(kMagnitude);
     int64_t b = 0;
-    for (int64_t begin = 0; begin < count; begin += block, ++b) {
+    for (; (b + 4) * block <= count; b += 4) {
+      Ints sums[4];
+      for (int64_t k = 0; k < 4; ++k) {
+        const float* values = x + (b + k) * block;
+        sums[k] = V::bit_and(V::bits(V::load(values)), mask);
+        for (int64_t i = kWidth; i < block; i += kWidth) {
+          sums[k] = V::max(sums[k], V::bit_and(V::bits(V::load(values + i)), mask));
+        }
+      }
+      V::store_reduced_max(out + b, sums[0], sums[1], sums[2], sums[3]);
+    }
+    return b;
+  }
+
+  static void ranges(const float* values, int64_t count, int64_t block, const QuantizeRanges& out) {
+    int32_t* const absmax = out.absmax_bits;
+    float* const min = out.min;
+    float* const max = out.max;
+    int64_t b = 0;
+    if (block % kWidth == 0 && block <= 16 * kWidth && min == nullptr) {
+      b = absmax_of_four(values, count, block, absmax);
+    }
+    for (int64_t begin = b * block; begin < count; begin += block, ++b) {
       const int64_t length = smaller(block, count - begin);
-      out.absmax_bits[b] = absmax_bits(values + begin, length);
-      if (out.min != nullptr) extent(values + begin, length, out.min + b, out.max + b);
+      absmax[b] = absmax_bits(values + begin, length);
+      if (min != nullptr) extent(values + begin, length, min + b, max + b);
     }
   }
 
+  // A scale and what values are divided by: infinity for scale 0, which gives zeros.
+  struct Scale {
+    Scale() : scale(V::set(0.0f)), divisor(scale) {}
+    explicit Scale(float value) : scale(V::set(value)) {
+      const Ints is_zero = V::greater(V::set(1), V::bits(scale));
+      divisor = V::floats(V::bit_or(V::bits(scale), V::bit_and(is_zero, V::set(kExponent))));
+    }
+    Floats scale, divisor;
+  };
+
   // Integers and their codes: rounding is the adder's, at 1.5 * 2^23.
+  template <bool kZeroPoints>
   struct Uniform {
     explicit Uniform(const QuantizeGrid& grid)
         : unit(grid.unit),
           lowest(grid.lowest),
           highest(grid.highest),
-          mask(V::set(grid.code_mask)) {}
-    void set_block(float block_scale, int32_t zero_point) {
-      const float scale_in = block_scale * unit;
-      // x / infinity = 0: a block of scale 0 gets zeros.
-      divisor = V::set(scale_in == 0.0f ? __builtin_inff() : scale_in);
-      scale = V::set(scale_in);
-      const float shift = static_cast<float>(zero_point);
-      low = V::set(lowest - shift);
-      high = V::set(highest - shift);
-      zero = V::set(zero_point);
+          mask(V::set(grid.code_mask)),
+          low(V::set(lowest)),
+          high(V::set(highest)),
+          to_code(V::bits(V::set(kMagic))) {}
+    void set_block(const QuantizeRow& row, int64_t b) {
+      scale = Scale(row.scales[b] * unit);
+      if constexpr (kZeroPoints) {
+        const int32_t zero_point = row.zero_points[b];
+        low = V::set(lowest - static_cast<float>(zero_point));
+        high = V::set(highest - static_cast<float>(zero_point));
+        to_code = V::sub(V::bits(V::set(kMagic)), V::set(zero_point));
+      }
     }
     template <bool kCodes>
     Floats round(Floats x, Ints* code) const {
-      const Floats y = V::min(V::max(V::div(x, divisor), low), high);
-      const Floats magic = V::set(0x1.8p23f);
-      const Floats sum = V::add(y, magic);
-      if constexpr (kCodes) {
-        *code = V::bit_and(V::add(V::sub(V::bits(sum), V::bits(magic)), zero), mask);
-      }
-      return V::mul(V::sub(sum, magic), scale);
+      const Floats y = V::min(V::max(V::div(x, scale.divisor), low), high);
+      const Floats sum = V::add(y, V::set(kMagic));
+      if constexpr (kCodes) *code = V::bit_and(V::sub(V::bits(sum), to_code), mask);
+      return V::mul(V::sub(sum, V::set(kMagic)), scale.scale);
     }
+    static constexpr float kMagic = 0x1.8p23f;
     float unit, lowest, highest;
     Ints mask;
-    Floats divisor, scale, low, high;
-    Ints zero;
+    Floats low, high;
+    Ints to_code;
+    Scale scale;
   };
 
   // Small floats: the adder rounds at 1.5 * 2^23 times the quantum of y's binade.
@@ -109,13 +145,10 @@ struct QuantizeVectors {
           to_magic(V::set((23 - grid.mantissa_bits) << 23 | 0x400000)),
           sign(V::set(grid.sign_bit)),
           binade_shift(23 - grid.mantissa_bits) {}
-    void set_block(float scale_in, int32_t) {
-      divisor = V::set(scale_in == 0.0f ? __builtin_inff() : scale_in);
-      scale = V::set(scale_in);
-    }
+    void set_block(const QuantizeRow& row, int64_t b) { scale = Scale(row.scales[b]); }
     template <bool kCodes>
     Floats round(Floats x, Ints* code) const {
-      const Floats y = V::min(V::max(V::div(x, divisor), low), high);
+      const Floats y = V::min(V::max(V::div(x, scale.divisor), low), high);
       const Ints exponent = V::max(V::bit_and(V::bits(y), V::set(kExponent)), smallest);
       const Ints magic = V::add(exponent, to_magic);
       const Floats sum = V::add(y, V::floats(magic));
@@ -126,22 +159,23 @@ struct QuantizeVectors {
         *code = V::bit_or(V::add(V::magnitude(steps), binade),
                           V::bit_and(V::greater(V::set(0), steps), sign));
       }
-      return V::mul(V::sub(sum, V::floats(magic)), scale);
+      return V::mul(V::sub(sum, V::floats(magic)), scale.scale);
     }
     Floats low, high;
     Ints smallest, to_magic, sign;
     int binade_shift;
-    Floats divisor, scale;
+    Scale scale;
   };
 
   template <typename Rounding, bool kValues, bool kStream, bool kCodes>
-  static void quantize_blocks(const QuantizeGrid& grid, const QuantizeRow& row) {
+  static void quantize_blocks(const QuantizeGrid& grid, const QuantizeRow& given) {
+    const QuantizeRow row = given;  // stores could change the given one, for all the compiler knows
     Rounding rounding(grid);
     Ints code = V::set(0);
     int64_t b = 0;
     for (int64_t begin = 0; begin < row.count; begin += row.block, ++b) {
       const int64_t end = smaller(begin + row.block, row.count);
-      rounding.set_block(row.scales[b], row.zero_points == nullptr ? 0 : row.zero_points[b]);
+      rounding.set_block(row, b);
       int64_t i = begin;
       for (; i + kWidth <= end; i += kWidth) {
         V::prefetch(row.prefetch + i);
@@ -186,7 +220,7 @@ struct QuantizeVectors {
     Rounding rounding(grid);
     Ints code = V::set(0);
     typename V::Squares squares(lanes);
-    rounding.set_block(row.scales[0], row.zero_points == nullptr ? 0 : row.zero_points[0]);
+    rounding.set_block(row, 0);
     int64_t i = 0;
     for (; i + kWidth <= row.count; i += kWidth) {
       const Floats x = V::load(row.values + i);
@@ -200,18 +234,22 @@ struct QuantizeVectors {
   }
 
   static void squared_error(const QuantizeGrid& grid, const QuantizeRow& row, double* lanes) {
-    if (grid.family == QuantizeGrid::Family::kUniform) {
-      add_errors<Uniform>(grid, row, lanes);
-    } else {
+    if (grid.family == QuantizeGrid::Family::kFloat) {
       add_errors<SmallFloat>(grid, row, lanes);
+    } else if (row.zero_points == nullptr) {
+      add_errors<Uniform<false>>(grid, row, lanes);
+    } else {
+      add_errors<Uniform<true>>(grid, row, lanes);
     }
   }
 
   static void quantize(const QuantizeGrid& grid, const QuantizeRow& row) {
-    if (grid.family == QuantizeGrid::Family::kUniform) {
-      quantize_family<Uniform>(grid, row);
-    } else {
+    if (grid.family == QuantizeGrid::Family::kFloat) {
       quantize_family<SmallFloat>(grid, row);
+    } else if (row.zero_points == nullptr) {
+      quantize_family<Uniform<false>>(grid, row);
+    } else {
+      quantize_family<Uniform<true>>(grid, row);
     }
   }
 };

@@ -86,6 +86,14 @@ struct Avx2 {
     m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1));
     return _mm_cvtsi128_si32(m);
   }
+  /// The largest lane of each of four vectors (signed).
+  static void store_reduced_max(int32_t* out, Ints a, Ints b, Ints c, Ints d) {
+    const Ints ab = max(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+    const Ints cd = max(_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
+    const Ints all = max(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
+    const __m128i m = _mm_max_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), m);
+  }
   static float reduce_max(Floats x) {
     __m128 m = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
     m = _mm_max_ps(m, _mm_shuffle_ps(m, m, 0x4e));

@@ -63,6 +63,16 @@ struct Avx512 {
     return _mm512_shuffle_epi32(a, static_cast<_MM_PERM_ENUM>(kOrder));
   }
   static int32_t reduce_max(Ints x) { return _mm512_reduce_max_epi32(x); }
+  static void store_reduced_max(int32_t* out, Ints a, Ints b, Ints c, Ints d) {
+    const Ints ab = max(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    const Ints cd = max(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+    const Ints all = max(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    const __m256i half =
+        _mm256_max_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
+    const __m128i m =
+        _mm_max_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), m);
+  }
   static float reduce_max(Floats x) { return _mm512_reduce_max_ps(x); }
   struct Squares {
     explicit Squares(const double* lanes) : sum(_mm512_loadu_pd(lanes)) {}

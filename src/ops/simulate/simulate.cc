@@ -1,6 +1,7 @@
 #include "ops/simulate/simulate.h"
 
 #include <algorithm>
+#include <array>
 
 #include "core/error.h"
 #include "ops/simulate/row_pass.h"
@@ -77,8 +78,8 @@ void simulate_in_steps(ConstMatrixView values, const Simulation& simulation,
 
 }  // namespace
 
-void simulate(ConstMatrixView values, const Simulation& simulation, const SimulationResult& result,
-              Context& context) {
+void simulate_matrix(ConstMatrixView values, const Simulation& simulation,
+                     const SimulationResult& result, Context& context) {
   check_shape(result.values, values);
   const NOfMPattern* pattern =
       simulation.pattern ? std::get_if<NOfMPattern>(&simulation.pattern->pattern) : nullptr;
@@ -113,15 +114,46 @@ QuantizedMatrix quantize_matrix(ConstMatrixView values, const NumberFormat& form
   return quantized;
 }
 
-void quantize_rows_in_place(MatrixView values, const NumberFormat& format,
-                            const QuantizeOptions& options) {
+void quantize_rows(ConstMatrixView values, MatrixView simulated, const NumberFormat& format,
+                   const QuantizeOptions& options) {
+  check_shape(simulated, values);
   const auto plan = QuantizePlan::make(format);
   if (plan == nullptr || values.size() == 0 || !fits(options, values, format)) {
-    return quantize_in_place(values, format, options);
+    copy_rows(values, simulated);
+    return quantize_in_place(simulated, format, options);
   }
   const RowPass::Steps steps{
       .plan = plan.get(), .mask = options.mask, .scales_from = options.scales_from};
-  run(RowPass(values, steps, {.values = values}), values, nullptr);
+  run(RowPass(values, steps, {.values = simulated}), values, nullptr);
+}
+
+void dequantize_matrix(const QuantizedMatrix& quantized, MatrixView out, Context& context) {
+  if (out.rows != quantized.rows || out.cols != quantized.cols || quantized.format.is_plain()) {
+    return dequantize(quantized, out);
+  }
+  std::array<float, 256> values{};
+  std::visit(
+      [&]<typename T>(const T& element) {
+        if constexpr (CodedElement<T>) {
+          for (const uint8_t code : element.codes()) values[code] = element.code_value(code);
+        }
+      },
+      quantized.format.element);
+  const Granularity& granularity = quantized.format.granularity;
+  const int64_t step = granularity.kind == Granularity::Kind::kGroup ? granularity.size : out.cols;
+  const RowPieces pieces(out.rows, out.cols);
+  context.threads.parallel_for(pieces.count(), [&](int64_t piece) {
+    for (int64_t r = pieces.begin(piece); r < pieces.end(piece); ++r) {
+      const uint8_t* codes = quantized.codes.data() + r * out.cols;
+      float* row = out.row(r);
+      for (int64_t begin = 0; begin < out.cols; begin += step) {
+        const int64_t end = begin + std::min(step, out.cols - begin);
+        const BlockScale scale = quantized.block_scale(r, quantized.block_of(r, begin));
+        const auto zero = static_cast<float>(scale.zero_point);
+        for (int64_t c = begin; c < end; ++c) row[c] = (values[codes[c]] - zero) * scale.scale;
+      }
+    }
+  });
 }
 
 Mask select_magnitude_mask(ConstMatrixView values, const SparsityPattern& pattern,

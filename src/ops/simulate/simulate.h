@@ -33,17 +33,21 @@ struct SimulationResult {
 /// through the first-level cache. Scales of whole tensors cost a second reading, other patterns a
 /// selection first. Throws Error if a value is NaN or infinite, naming its index, or if shapes
 /// differ.
-void simulate(ConstMatrixView values, const Simulation& simulation, const SimulationResult& result,
-              Context& context);
+void simulate_matrix(ConstMatrixView values, const Simulation& simulation,
+                     const SimulationResult& result, Context& context);
 
 /// quantize() of formats/quantized.h, and dequantize() of it into `simulated` unless that is null.
 QuantizedMatrix quantize_matrix(ConstMatrixView values, const NumberFormat& format,
                                 const QuantizeOptions& options, Context& context,
                                 MatrixView simulated = {});
 
-/// quantize_in_place() of formats/quantized.h. Single-threaded.
-void quantize_rows_in_place(MatrixView values, const NumberFormat& format,
-                            const QuantizeOptions& options = {});
+/// quantize_in_place() of formats/quantized.h, into `simulated`, which may be the values
+/// themselves. Single-threaded: what the inputs of a layer go through.
+void quantize_rows(ConstMatrixView values, MatrixView simulated, const NumberFormat& format,
+                   const QuantizeOptions& options = {});
+
+/// dequantize() of formats/quantized.h, on all threads.
+void dequantize_matrix(const QuantizedMatrix& quantized, MatrixView out, Context& context);
 
 /// pattern.select_magnitude(values). Throws Error if a value is NaN or infinite.
 Mask select_magnitude_mask(ConstMatrixView values, const SparsityPattern& pattern,

@@ -142,9 +142,11 @@ TEST_F(EveryFormat, GivesTheCodesScalesAndValuesOfItsDefinition) {
               quantize_matrix(values.view(), format, {}, context_, simulated.view());
           expect_same(quantized, definition);
           expect_same_bits(simulated.values(), expected.values());
+          dequantize_matrix(quantized, simulated.view(), context_);
+          expect_same_bits(simulated.values(), expected.values());
 
           simulated = Matrix::copy_of(values.view());
-          quantize_rows_in_place(simulated.view(), format);
+          quantize_rows(simulated.view(), simulated.view(), format);
           expect_same_bits(simulated.values(), expected.values());
         });
         if (HasFatalFailure()) return;
@@ -215,10 +217,10 @@ TEST_F(EveryFormat, CombinesWithEveryPatternInBothOrdersAsTheDefinitionsDo) {
             Matrix simulated(rows, cols);
             QuantizedMatrix quantized;
             Mask kept;
-            simulate(values.view(),
-                     {.pattern = pattern, .format = format, .quantize_first = quantize_first},
-                     {.values = simulated.view(), .quantized = &quantized, .mask = &kept},
-                     context_);
+            simulate_matrix(
+                values.view(),
+                {.pattern = pattern, .format = format, .quantize_first = quantize_first},
+                {.values = simulated.view(), .quantized = &quantized, .mask = &kept}, context_);
             expect_same(quantized, definition);
             EXPECT_EQ(kept.keep, mask.keep);
             expect_same_bits(simulated.values(), expected.values());
@@ -256,10 +258,11 @@ TEST_F(EveryFormat, NamesTheValueThatIsNotFinite) {
         Matrix out(3, 50);
         fails([&] { quantize_matrix(values.view(), format, {}, context_, out.view()); });
         fails([&] { quantize_matrix(values.view(), format, {.mask = &mask}, context_); });
-        fails([&] { quantize_rows_in_place(values.view(), format); });
+        fails([&] { quantize_rows(values.view(), out.view(), format); });
         fails([&] {
-          simulate(values.view(), {.pattern = SparsityPattern::parse("2:4"), .format = format},
-                   {.values = out.view()}, context_);
+          simulate_matrix(values.view(),
+                          {.pattern = SparsityPattern::parse("2:4"), .format = format},
+                          {.values = out.view()}, context_);
         });
       });
     }
@@ -280,13 +283,13 @@ class Pruning : public testing::Test {
     on_every_isa([&] {
       Matrix pruned(values.rows(), values.cols());
       Mask mask;
-      simulate(values.view(), {.pattern = pattern}, {.values = pruned.view(), .mask = &mask},
-               context_);
+      simulate_matrix(values.view(), {.pattern = pattern}, {.values = pruned.view(), .mask = &mask},
+                      context_);
       EXPECT_EQ(mask.keep, expected.keep);
       expect_same_bits(pruned.values(), zeroed.values());
       EXPECT_EQ(select_magnitude_mask(values.view(), pattern, context_).keep, expected.keep);
       pruned = Matrix::copy_of(values.view());
-      simulate(pruned.view(), {.pattern = pattern}, {.values = pruned.view()}, context_);
+      simulate_matrix(pruned.view(), {.pattern = pattern}, {.values = pruned.view()}, context_);
       expect_same_bits(pruned.values(), zeroed.values());
     });
   }
@@ -326,7 +329,7 @@ TEST_F(Pruning, ReportsAValueThatIsNotFinite) {
     on_every_isa([&] {
       EXPECT_THAT([&] { select_magnitude_mask(values.view(), pattern, context_); },
                   testing::ThrowsMessage<Error>(testing::HasSubstr("row 1, column 7 is NaN")));
-      EXPECT_THROW(simulate(values.view(), {.pattern = pattern}, {}, context_), Error);
+      EXPECT_THROW(simulate_matrix(values.view(), {.pattern = pattern}, {}, context_), Error);
     });
   }
 }
@@ -342,12 +345,12 @@ TEST_F(Pruning, CombinesWithFormatsInLargeAndStridedMatrices) {
     defined(values.view(), format, {}, context_, &expected);
     on_every_isa([&] {
       Matrix out(rows, cols);
-      simulate(values.view(), {.format = format}, {.values = out.view()}, context_);
+      simulate_matrix(values.view(), {.format = format}, {.values = out.view()}, context_);
       expect_same_bits(out.values(), expected.values());
 
       const SparsityPattern pattern = SparsityPattern::parse("2:4");
-      simulate(values.view(), {.pattern = pattern, .format = format, .quantize_first = true},
-               {.values = out.view()}, context_);
+      simulate_matrix(values.view(), {.pattern = pattern, .format = format, .quantize_first = true},
+                      {.values = out.view()}, context_);
       const Mask mask = pattern.select_magnitude(expected.view(), context_);
       Matrix pruned = Matrix::copy_of(expected.view());
       for (int64_t i = 0; i < pruned.size(); ++i) {
@@ -360,8 +363,8 @@ TEST_F(Pruning, CombinesWithFormatsInLargeAndStridedMatrices) {
   const Matrix narrow = samples(Data::kNormal, 8, 128);
   const MatrixView inside(wide.data() + 3, 8, 128, 131);
   on_every_isa([&] {
-    simulate(narrow.view(), {.format = NumberFormat::parse("int8", Role::kWeight)},
-             {.values = inside}, context_);
+    simulate_matrix(narrow.view(), {.format = NumberFormat::parse("int8", Role::kWeight)},
+                    {.values = inside}, context_);
     Matrix expected;
     defined(narrow.view(), NumberFormat::parse("int8", Role::kWeight), {}, context_, &expected);
     for (int64_t r = 0; r < 8; ++r) {
@@ -390,9 +393,10 @@ TEST(Simulate, RefusesAnOutputOfAnotherShape) {
   Context context{threads};
   const Matrix values = samples(Data::kNormal, 3, 8);
   Matrix out(3, 4);
-  EXPECT_THROW(simulate(values.view(), {.format = NumberFormat::parse("int8", Role::kWeight)},
-                        {.values = out.view()}, context),
-               Error);
+  EXPECT_THROW(
+      simulate_matrix(values.view(), {.format = NumberFormat::parse("int8", Role::kWeight)},
+                      {.values = out.view()}, context),
+      Error);
 }
 
 TEST(Simulate, HandlesMatricesWithoutValues) {
@@ -402,10 +406,10 @@ TEST(Simulate, HandlesMatricesWithoutValues) {
     const Matrix values(rows, cols);
     Mask mask;
     QuantizedMatrix quantized;
-    simulate(values.view(),
-             {.pattern = SparsityPattern::parse("2:4"),
-              .format = NumberFormat::parse("int8", Role::kWeight)},
-             {.quantized = &quantized, .mask = &mask}, context);
+    simulate_matrix(values.view(),
+                    {.pattern = SparsityPattern::parse("2:4"),
+                     .format = NumberFormat::parse("int8", Role::kWeight)},
+                    {.quantized = &quantized, .mask = &mask}, context);
     EXPECT_EQ(mask.rows, rows);
     EXPECT_EQ(quantized.cols, cols);
     EXPECT_THAT(quantized.codes, testing::IsEmpty());

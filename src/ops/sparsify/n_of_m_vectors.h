@@ -8,6 +8,8 @@
 namespace scant {
 namespace {
 
+inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
 // A value is kept if fewer than n of its group beat it; j beats i if its magnitude is larger, or
 // equal and j > i. Magnitudes compare as the integers of their bits, so "j > i decides" is +1.
 template <typename V>
@@ -19,23 +21,27 @@ struct NOfMVectors {
 
   static bool accepts(int64_t, int64_t m) { return m <= kLargestGroup; }
 
-  // Groups of four lanes.
+  // Groups of four lanes. That the next lane beats me says that I do not beat it, so the previous
+  // lane's comparison needs no second look.
   struct Quads {
     explicit Quads(int64_t) {
-      int32_t wins[3][kWidth];
+      int32_t wins[2][kWidth];
       for (int64_t lane = 0; lane < kWidth; ++lane) {
-        for (int64_t step = 1; step < 4; ++step) wins[step - 1][lane] = lane % 4 + step < 4;
+        wins[0][lane] = lane % 4 < 3;
+        wins[1][lane] = lane % 4 < 2;
       }
-      for (int step = 0; step < 3; ++step) ties[step] = V::load_ints(wins[step]);
+      next_wins = V::load_ints(wins[0]);
+      opposite_wins = V::load_ints(wins[1]);
     }
     // Minus the number of lanes that beat each.
     Ints beaten(Ints keys) const {
-      const Ints one = V::greater(V::add(V::template rotate_quads<1>(keys), ties[0]), keys);
-      const Ints two = V::greater(V::add(V::template rotate_quads<2>(keys), ties[1]), keys);
-      const Ints three = V::greater(V::add(V::template rotate_quads<3>(keys), ties[2]), keys);
-      return V::add(one, V::add(two, three));
+      const Ints next = V::greater(V::add(V::template rotate_quads<1>(keys), next_wins), keys);
+      const Ints opposite =
+          V::greater(V::add(V::template rotate_quads<2>(keys), opposite_wins), keys);
+      const Ints previous_is_beaten = V::template rotate_quads<3>(next);
+      return V::sub(V::add(next, opposite), V::add(previous_is_beaten, V::set(1)));
     }
-    Ints ties[3];
+    Ints next_wins, opposite_wins;
   };
 
   // Groups of 2, 8 or 16 lanes: any power of two that divides the width.
@@ -63,17 +69,21 @@ struct NOfMVectors {
     Ints orders[kWidth - 1], ties[kWidth - 1];
   };
 
-  template <bool kStream>
+  enum class Write { kPruned, kStreamed, kKeep, kBoth };
+
+  template <Write kWrite>
   static void put(const NOfMRow& row, int64_t i, Floats values, Ints keep) {
-    if (row.pruned != nullptr) {
+    if constexpr (kWrite != Write::kKeep) {
       const Floats kept = V::floats(V::bit_and(V::bits(values), keep));
-      if constexpr (kStream) {
+      if constexpr (kWrite == Write::kStreamed) {
         V::stream(row.pruned + i, kept);
       } else {
         V::store(row.pruned + i, kept);
       }
     }
-    if (row.keep != nullptr) V::store_bytes(row.keep + i, V::bit_and(keep, V::set(1)));
+    if constexpr (kWrite == Write::kKeep || kWrite == Write::kBoth) {
+      V::store_bytes(row.keep + i, V::bit_and(keep, V::set(1)));
+    }
   }
 
   static void put_part(const NOfMRow& row, int64_t i, int64_t count, Floats values, Ints keep) {
@@ -87,16 +97,16 @@ struct NOfMVectors {
     }
   }
 
-  // Lanes past the end get key -1, which beats nothing.
-  static Ints keys_of(Floats values, int64_t count) {
-    const Ints inside = V::first_lanes(count);
+  // Lanes past `count` get key -1, which beats nothing.
+  static Ints keys_of(Floats values, Ints inside) {
     const Ints magnitudes = V::bit_and(V::bits(values), V::set(0x7fffffff));
     return V::bit_or(magnitudes, V::bit_and_not(inside, V::set(-1)));
   }
 
   // Groups that divide the vector: whole vectors, then one part.
-  template <typename Groups, bool kStream>
-  static void prune_vectors(const NOfMRow& row) {
+  template <typename Groups, Write kWrite>
+  static void prune_vectors(const NOfMRow& given) {
+    const NOfMRow row = given;  // stores could change the given one, for all the compiler knows
     const Groups groups(row.m);
     const Ints mask = V::set(0x7fffffff), limit = V::set(-row.n);
     int64_t i = 0;
@@ -104,48 +114,83 @@ struct NOfMVectors {
       V::prefetch(row.prefetch + i);
       const Floats values = V::load(row.values + i);
       const Ints beaten = groups.beaten(V::bit_and(V::bits(values), mask));
-      put<kStream>(row, i, values, V::greater(beaten, limit));
+      put<kWrite>(row, i, values, V::greater(beaten, limit));
     }
     if (i < row.count) {
       const int64_t count = row.count - i;
       const Floats values = V::load_part(row.values + i, count);
-      const Ints beaten = groups.beaten(keys_of(values, count));
+      const Ints beaten = groups.beaten(keys_of(values, V::first_lanes(count)));
       put_part(row, i, count, values, V::greater(beaten, limit));
     }
-    if constexpr (kStream) V::stream_fence();
-  }
-
-  // Any group: each of its values is compared with all lanes.
-  static void prune_group(const NOfMRow& row, int64_t begin, int64_t count) {
-    int32_t keys[kLargestGroup + kWidth];
-    int32_t index[kWidth];
-    for (int64_t lane = 0; lane < kWidth; ++lane) index[lane] = static_cast<int32_t>(lane);
-    const Ints first = V::load_ints(index);
-    for (int64_t i = 0; i < count; i += kWidth) {
-      const int64_t part = count - i < kWidth ? count - i : kWidth;
-      V::store_ints(keys + i, keys_of(V::load_part(row.values + begin + i, part), part));
-    }
-    for (int64_t i = 0; i < count; i += kWidth) {
-      const int64_t part = count - i < kWidth ? count - i : kWidth;
-      const Ints lane = V::add(first, V::set(static_cast<int32_t>(i)));
-      const Ints mine = V::load_ints(keys + i);
-      Ints beaten = V::set(0);
-      for (int64_t j = 0; j < count; ++j) {
-        const Ints tie = V::greater(V::set(static_cast<int32_t>(j)), lane);  // -1 where j > lane
-        beaten = V::add(beaten, V::greater(V::set(keys[j]), V::add(mine, tie)));
-      }
-      const Ints keep = V::greater(beaten, V::set(-row.n));
-      put_part(row, begin + i, part, V::load_part(row.values + begin + i, part), keep);
-    }
+    if constexpr (kWrite == Write::kStreamed) V::stream_fence();
   }
 
   template <typename Groups>
   static void prune_groups(const NOfMRow& row) {
-    if (row.stream) {
-      prune_vectors<Groups, true>(row);
+    if (row.pruned == nullptr) {
+      prune_vectors<Groups, Write::kKeep>(row);
+    } else if (row.keep != nullptr) {
+      prune_vectors<Groups, Write::kBoth>(row);
+    } else if (row.stream) {
+      prune_vectors<Groups, Write::kStreamed>(row);
     } else {
-      prune_vectors<Groups, false>(row);
+      prune_vectors<Groups, Write::kPruned>(row);
     }
+  }
+
+  // Any group: each of its values is compared with all lanes. A value beats the lanes of later
+  // vectors only if larger, those of earlier ones also if equal.
+  struct AnyGroup {
+    AnyGroup() {
+      int32_t later[kWidth][kWidth];
+      for (int64_t j = 0; j < kWidth; ++j) {
+        for (int64_t lane = 0; lane < kWidth; ++lane) later[j][lane] = j > lane ? -1 : 0;
+        ties[j] = V::load_ints(later[j]);
+      }
+    }
+
+    // Minus the number of keys that beat each lane of the vector at `first`.
+    Ints beaten(const int32_t* keys, int64_t count, int64_t first) const {
+      const Ints mine = V::load_ints(keys + first);
+      const Ints below = V::add(mine, V::set(-1));
+      const int64_t next = smaller(first + kWidth, count);
+      Ints sum = V::set(0), other = sum;
+      for (int64_t j = 0; j < first; ++j) sum = V::add(sum, V::greater(V::set(keys[j]), mine));
+      for (int64_t j = first; j < next; ++j) {
+        const Ints bar = V::add(mine, ties[j - first]);
+        other = V::add(other, V::greater(V::set(keys[j]), bar));
+      }
+      for (int64_t j = next; j < count; ++j) sum = V::add(sum, V::greater(V::set(keys[j]), below));
+      return V::add(sum, other);
+    }
+    Ints ties[kWidth];
+  };
+
+  // Whole vectors are read and written where the row has room: lanes of the next group keep their
+  // values until that group's turn.
+  static void prune_group(const AnyGroup& group, const NOfMRow& row, int64_t begin, int64_t count) {
+    int32_t keys[kLargestGroup + kWidth];
+    for (int64_t i = 0; i < count; i += kWidth) {
+      const Ints inside = V::first_lanes(smaller(kWidth, count - i));
+      V::store_ints(keys + i, keys_of(load(row, begin + i), inside));
+    }
+    for (int64_t i = 0; i < count; i += kWidth) {
+      const int64_t at = begin + i;
+      const Ints outside = V::greater(V::set(0), V::load_ints(keys + i));
+      const Ints kept = V::greater(group.beaten(keys, count, i), V::set(-row.n));
+      const Ints keep = V::bit_or(kept, outside);
+      if (at + kWidth > row.count) {
+        put_part(row, at, smaller(count - i, row.count - at), load(row, at), keep);
+        continue;
+      }
+      if (row.pruned != nullptr) put<Write::kPruned>(row, at, load(row, at), keep);
+      if (row.keep != nullptr) put<Write::kKeep>(row, at, load(row, at), keep);
+    }
+  }
+
+  static Floats load(const NOfMRow& row, int64_t i) {
+    return i + kWidth <= row.count ? V::load(row.values + i)
+                                   : V::load_part(row.values + i, row.count - i);
   }
 
   static void prune(const NOfMRow& row) {
@@ -154,8 +199,9 @@ struct NOfMVectors {
     } else if (kWidth % row.m == 0) {
       prune_groups<Lanes>(row);
     } else {
+      const AnyGroup group;
       for (int64_t begin = 0; begin < row.count; begin += row.m) {
-        prune_group(row, begin, row.count - begin < row.m ? row.count - begin : row.m);
+        prune_group(group, row, begin, smaller(row.m, row.count - begin));
       }
     }
   }
