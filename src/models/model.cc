@@ -72,10 +72,11 @@ void run_stages(const Model& model, const WeightSource& weights, std::span<State
 }
 
 int64_t head_slice_rows(const Model& model) {
-  constexpr int64_t kSliceValues = int64_t{8} << 20;
+  constexpr int64_t kSliceValues = int64_t{8} << 20;  // 32 MiB
+  constexpr int64_t kLargest = 4096;                  // beyond it products do not get faster
   const int64_t features = std::max<int64_t>(1, model.facts().hidden);
-  return std::clamp<int64_t>(kSliceValues / features, 64,
-                             std::min<int64_t>(4096, model.head().vocabulary()));
+  const int64_t rows = std::clamp<int64_t>(kSliceValues / features, 64, kLargest);
+  return std::min(rows, model.head().vocabulary());
 }
 
 void head_logits(ConstMatrixView hidden, ConstMatrixView slice, MatrixView logits) {
