@@ -2,8 +2,8 @@
 
 #include <cstring>
 
-#include "formats/quantized.h"
 #include "ops/gemm.h"
+#include "ops/simulate/simulate.h"
 
 namespace scant {
 namespace {
@@ -37,8 +37,8 @@ void sum_terms(const LinearLayer& layer, ConstMatrixView x, MatrixView y, Linear
 }
 
 Matrix quantized_copy(ConstMatrixView x, const NumberFormat& format) {
-  Matrix copy = Matrix::copy_of(x);
-  quantize_in_place(copy.view(), format, {});
+  Matrix copy(x.rows, x.cols);
+  quantize_rows(x, copy.view(), format);
   return copy;
 }
 
