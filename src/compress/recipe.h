@@ -30,8 +30,8 @@ struct RecipeStep {
   StepKind kind = StepKind::kSparsify;
   std::optional<SparsityPattern> pattern;  ///< sparsify, joint
   std::optional<NumberFormat> format;      ///< quantize, joint, activations
-  std::string method;                      ///< "magnitude", "rtn", "gain_mask"; empty for activations
-  std::vector<StepOverride> overrides;     ///< the last that matches wins
+  std::string method;                   ///< "magnitude", "rtn", "gain_mask"; empty for activations
+  std::vector<StepOverride> overrides;  ///< the last that matches wins
 };
 
 /// An ordered list of steps, applied to each selected layer in that order
