@@ -34,7 +34,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"evaluate", {"core", "formats", "ops", "kernels", "checkpoint", "models"}},
     {"compress",
      {"core", "formats", "ops", "kernels", "checkpoint", "models", "evaluate", "methods"}},
-    {"report", {"core", "formats", "evaluate"}},
+    {"report", {"core", "formats", "evaluate", "compress"}},
     {"cli",
      {"core", "formats", "ops", "kernels", "checkpoint", "models", "evaluate", "methods",
       "compress", "report"}},
