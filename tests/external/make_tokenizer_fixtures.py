@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 """Makes tests/goldens/tokenizers: small tokenizers of every supported kind, trained with the
-`tokenizers` package, and the ids that the package gives for a list of texts; for vocabularies of GGUF files, those that llama.cpp gives.
+`tokenizers` package, and the ids that the package gives for a list of texts; for vocabularies of
+GGUF files, the ids that llama.cpp gives. Cut-down copies become the seeds of the fuzz target.
 
     python3 tests/external/make_tokenizer_fixtures.py [TEXT_FILE ...]
 
-Without files it trains on the project's own sources and documents.
+Without files it trains on pieces of the embedded model's vocabulary.
 Needs: pip install tokenizers gguf llama-cpp-python
 """
 
 import json
 import pathlib
-import subprocess
+import random
 import sys
 import tempfile
 
@@ -20,6 +21,7 @@ from tokenizer_texts import FRAGMENTS, fixed_texts, random_texts
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OUT = ROOT / "tests" / "goldens" / "tokenizers"
+SEEDS = ROOT / "fuzz" / "corpus" / "tokenizer_json"
 VOCABULARY = 700
 GGUF_PRE = ["default", "gpt-2", "mpt", "starcoder", "refact", "smollm", "llama-bpe", "qwen2"]
 
@@ -30,13 +32,15 @@ QWEN2 = LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
 
 
 def training_lines(paths):
-    if not paths:
-        tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
-        paths = [ROOT / name for name in tracked.stdout.split("\n")
-                 if name.endswith((".h", ".cc", ".md", ".py", ".txt"))]
-    lines = []
-    for path in paths:
-        lines += pathlib.Path(path).read_text(errors="replace").split("\n")
+    """Lines of the files, or of pieces of words of the embedded model's vocabulary, frequent ones first."""
+    if paths:
+        lines = [line for path in paths for line in pathlib.Path(path).read_text(errors="replace").split("\n")]
+    else:
+        model = json.loads((ROOT / "assets/quill-llama-5m/tokenizer.json").read_text())["model"]
+        pieces = sorted(model["vocab"], key=model["vocab"].get)[260:]
+        pieces = [piece.replace("Ġ", " ") for piece in pieces if piece.replace("Ġ", "").isascii()]
+        draw = random.Random(1)
+        lines = ["".join(pieces[int(len(pieces) * draw.random() ** 3)] for _ in range(12)) for _ in range(4000)]
     return lines + [" ".join(FRAGMENTS)] * 20
 
 
@@ -165,6 +169,28 @@ def expected(tokenizer, texts, parse_special):
     return [tokenizer.encode(text.decode("utf-8", "replace"), add_special_tokens=False).ids for text in texts]
 
 
+def shrunk(spec, merges=12):
+    """The same parts around the first few merges and their characters."""
+    spec = json.loads(json.dumps(spec))
+    model = spec["model"]
+    model["merges"] = model["merges"][:merges]
+    kept = {token["content"] for token in spec["added_tokens"] if token["content"] in model["vocab"]}
+    kept |= {"<0xC3>", "<0xA9>", "<0xE6>", "Ġ", "▁"} & set(model["vocab"])
+    for merge in model["merges"]:
+        left, right = merge.split(" ") if isinstance(merge, str) else merge
+        kept |= {left, right, left + right} | set(left + right)
+    outside = [token["content"] for token in spec["added_tokens"] if token["content"] not in model["vocab"]]
+    names = sorted(kept, key=model["vocab"].get) + outside
+    numbers = {name: number for number, name in enumerate(names)}
+    model["vocab"] = {name: numbers[name] for name in names if name in kept}
+    for token in spec["added_tokens"]:
+        token["id"] = numbers[token["content"]]
+    for part in [spec["post_processor"]] + (spec["post_processor"] or {}).get("processors", []):
+        for name, token in (part or {}).get("special_tokens", {}).items():
+            token["ids"] = [numbers[name]]
+    return spec
+
+
 def gguf_vocabulary(spec, pre):
     """The tokens of a tokenizer.json as a GGUF file holds them: (model, tokens, types, merges, scores)."""
     sentence_piece = pre.startswith("llama ")
@@ -226,7 +252,9 @@ def main():
     for kind in ("llama with prefix", "llama without prefix"):
         golden[kind] = llama_cpp_ids(kinds["llama2"], kind, texts)
     (OUT / "gguf.golden.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
+    SEEDS.mkdir(parents=True, exist_ok=True)
     for name, spec in kinds.items():
+        (SEEDS / f"{name}.json").write_text(json.dumps(shrunk(spec), ensure_ascii=False) + "\n")
         text = json.dumps(spec, ensure_ascii=False, separators=(",", ":"))
         (OUT / f"{name}.tokenizer.json").write_text(text + "\n")
         tokenizer = Tokenizer.from_str(text)

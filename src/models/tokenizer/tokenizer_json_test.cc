@@ -235,7 +235,7 @@ TEST(TokenizerJson, DeepNestingIsRefused) {
   json document = small();
   document["normalizer"] = part;
   EXPECT_THAT(refusal_of_text(document.dump()), HasSubstr("is nested too deeply"));
-  EXPECT_THAT(refusal_of_text(std::string(1'000'000, '[')), HasSubstr("is not valid JSON"));
+  EXPECT_THAT(refusal_of_text(std::string(100'000, '[')), HasSubstr("is not valid JSON"));
 }
 
 TEST(TokenizerJson, EveryStepSurvivesWritingAndReading) {
