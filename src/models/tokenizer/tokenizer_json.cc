@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "checkpoint/json_text.h"
 #include "core/error.h"
 #include "models/tokenizer/json_part.h"
 #include "models/tokenizer/utf8.h"
@@ -305,12 +306,7 @@ void read_added_tokens(TokenizerSpec& spec, const JsonPart& list, size_t vocabul
 }  // namespace
 
 TokenizerSpec read_tokenizer_json(std::string_view text, const std::string& source) {
-  json document;
-  try {
-    document = json::parse(text);
-  } catch (const json::parse_error& error) {
-    throw Error(source, "is not valid JSON near byte " + std::to_string(error.byte));
-  }
+  const json document = parse_json_object(text, source);
   const JsonPart root(document, "", source);
   TokenizerSpec spec;
   spec.source = source;
