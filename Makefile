@@ -27,7 +27,7 @@ check-format:
 # A longer run of every fuzz target: make fuzz-long SECONDS_EACH=3600
 SECONDS_EACH ?= 600
 fuzz-long: deps-test
-	@fuzz/run.sh $(SECONDS_EACH)
+	@FUZZ_SEED=$$(date +%s) fuzz/run.sh $(SECONDS_EACH)
 
 coverage: deps-test
 	@fuzz/coverage.sh

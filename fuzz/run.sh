@@ -7,7 +7,8 @@
 #
 # A target starts from fuzz/corpus/NAME and keeps what it finds in build/fuzz/found/NAME; an input
 # that crashes, hangs (10 s) or takes more than 1 GiB stays in build/fuzz/crashes and makes the
-# exit status non-zero.
+# exit status non-zero. FUZZ_SEED (1 by default, so that a run can be repeated) starts another path;
+# `make fuzz-long` takes a new one each time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ $# -ge 1 ] || { echo "usage: fuzz/run.sh [NAME...] SECONDS" >&2; exit 2; }
@@ -29,7 +30,7 @@ run_one() {
   local name=$1 seconds=$2 dictionary=()
   mkdir -p "build/fuzz/found/$name"
   [ -f "fuzz/$name.dict" ] && dictionary=(-dict="fuzz/$name.dict")
-  if build/fuzz/fuzz/fuzz_"$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
+  if build/fuzz/fuzz/fuzz_"$name" -max_total_time="$seconds" -seed="${FUZZ_SEED:-1}" -timeout=10 -rss_limit_mb=1024 \
     -print_final_stats=1 -verbosity=0 -artifact_prefix="build/fuzz/crashes/$name-" "${dictionary[@]}" \
     "build/fuzz/found/$name" "fuzz/corpus/$name" >"build/fuzz/logs/$name.txt" 2>&1; then
     echo "fuzz $name: $seconds s, $(sed -n 's/^stat::number_of_executed_units: *//p' "build/fuzz/logs/$name.txt") inputs, no fault"
