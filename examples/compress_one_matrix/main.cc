@@ -1,5 +1,5 @@
 // Compresses one random matrix in every order and prints what each costs.
-// Build: cmake -S examples/compress_one_matrix -B /tmp/example -DCMAKE_PREFIX_PATH=PREFIX
+// Build: cmake -S examples/compress_one_matrix -B build/example -DCMAKE_PREFIX_PATH=PREFIX
 #include <cstdio>
 
 #include "core/random.h"
