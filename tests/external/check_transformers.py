@@ -24,13 +24,8 @@ def scant_json(*arguments):
     return json.loads(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
 
 
-def perplexity(folder, text, max_tokens):
+def perplexity_of(model, ids):
     """Fixed windows, no special tokens, mean NLL over positions 1..w-1."""
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    config_dtype = json.load(open(f"{folder}/config.json")).get("torch_dtype", "float32")
-    model = AutoModelForCausalLM.from_pretrained(folder, torch_dtype=getattr(torch, config_dtype))
-    model = model.float().eval()
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"][:max_tokens]
     total = count = 0
     with torch.no_grad():
         for begin in range(0, len(ids) - WINDOW + 1, WINDOW):
@@ -38,7 +33,17 @@ def perplexity(folder, text, max_tokens):
             log_p = torch.log_softmax(model(window).logits[0, :-1].double(), dim=-1)
             total -= log_p.gather(1, window[0, 1:, None]).sum().item()
             count += WINDOW - 1
-    return math.exp(total / count), ids
+    return math.exp(total / count)
+
+
+def perplexity(folder, text, max_tokens):
+    """Of a folder and its tokenizer, and the ids."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    config_dtype = json.load(open(f"{folder}/config.json")).get("torch_dtype", "float32")
+    model = AutoModelForCausalLM.from_pretrained(folder, torch_dtype=getattr(torch, config_dtype))
+    model = model.float().eval()
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"][:max_tokens]
+    return perplexity_of(model, ids), ids
 
 
 def main():
