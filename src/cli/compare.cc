@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -91,16 +92,22 @@ void run(const Options& options, Shell& shell) {
     require_same_tokenizer(*models.back(), *dense);
   }
   const Subject reference(*dense);
+  std::vector<Subject> subjects;
+  for (const auto& model : models) subjects.emplace_back(*model);
+  EvaluateOptions evaluate_options;
+  evaluate_options.bootstrap_seed = options.seed;
+  evaluate_options.task = "compare";
+  // The hidden states of all models are kept at once.
+  evaluate_options.batch =
+      std::max<int64_t>(2, evaluate_options.batch / static_cast<int64_t>(models.size()));
+  std::vector<Evaluation> evaluations =
+      evaluate_all(subjects, &reference, windows, evaluate_options, shell.context());
   std::vector<Compared> rows;
   for (size_t i = 0; i < models.size(); ++i) {
-    EvaluateOptions evaluate_options;
-    evaluate_options.bootstrap_seed = options.seed;
-    evaluate_options.task = options.others[i];
     Compared row;
     row.name = options.others[i];
     row.bits_per_weight = described_bits_per_weight(models[i]->checkpoint());
-    row.evaluation =
-        evaluate(Subject(*models[i]), &reference, windows, evaluate_options, shell.context());
+    row.evaluation = std::move(evaluations[i]);
     row.nll_difference =
         bootstrap_difference(row.evaluation.nll, *row.evaluation.reference_nll, options.seed);
     rows.push_back(std::move(row));

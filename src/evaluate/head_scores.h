@@ -31,12 +31,19 @@ struct HeadScores {
   size_t size() const { return target_logit.size(); }
 };
 
-/// Runs the heads over a batch of finished states, a slice of the vocabulary at a time: memory is
-/// one slice of each head and one slice of logits per thread. `reference_states` is empty without a
-/// reference.
-std::vector<HeadScores> score_batch(const Subject& subject, std::span<const State> states,
-                                    const Subject* reference,
-                                    std::span<const State> reference_states,
-                                    std::span<const int64_t> first_scored, Context& context);
+/// A subject and its states of some samples after all stages.
+struct FinishedStates {
+  const Subject* subject = nullptr;
+  std::span<const State> states;
+};
+
+/// Runs the heads over finished states of the same samples, a slice of the vocabulary at a time:
+/// memory is a slice of every distinct head and two slices of logits per thread. The reference's
+/// logits are computed once for all subjects; without a reference pass null. The result is by
+/// subject, then by sample. `after_slice(share done)` reports progress.
+std::vector<std::vector<HeadScores>> score_heads(
+    std::span<const FinishedStates> subjects, const FinishedStates* reference,
+    std::span<const int64_t> first_scored, Context& context,
+    const std::function<void(double)>& after_slice = {});
 
 }  // namespace scant

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,12 +28,16 @@ struct Divergence {
   double top1_agreement = 0;  ///< share of positions with the same most likely token
 };
 
-struct Evaluation {
+/// What a model says of a text, one entry per window.
+struct TextScores {
   Metric nll;  ///< mean negative log-likelihood, nats per token
-  double perplexity = 0;
-  Interval perplexity_interval;  ///< 95%, bootstrap over windows
   std::optional<Divergence> divergence;
   std::optional<Metric> reference_nll;
+};
+
+struct Evaluation : TextScores {
+  double perplexity = 0;
+  Interval perplexity_interval;  ///< 95%, bootstrap over windows
   int64_t tokens = 0;       ///< ids read
   int64_t predictions = 0;  ///< positions scored
   int64_t windows = 0;
@@ -51,6 +56,12 @@ struct EvaluateOptions {
 /// slice of the head's weights, and `batch` hidden states.
 Evaluation evaluate(const Subject& subject, const Subject* reference, const TextWindows& source,
                     const EvaluateOptions& options, Context& context);
+
+/// evaluate() of several subjects against one reference, which is run once: one result each.
+/// `options.task` names the whole in progress.
+std::vector<Evaluation> evaluate_all(std::span<const Subject> subjects, const Subject* reference,
+                                     const TextWindows& source, const EvaluateOptions& options,
+                                     Context& context);
 
 /// How long evaluate() would take, measured on one window per thread.
 double estimate_evaluation_seconds(const Subject& subject, const TextWindows& source,

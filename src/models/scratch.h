@@ -16,6 +16,8 @@ class Scratch {
  public:
   /// The next matrix, uninitialised, valid until the lease ends.
   MatrixView take(int64_t rows, int64_t cols);
+  /// The last `count` matrices taken are free again.
+  void give_back(size_t count) { used_ -= count; }
   void reset() { used_ = 0; }
 
  private:

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "models/linear.h"
+
+namespace scant {
+
+/// The weights of a model with some linear layers replaced: what a cell evaluates. Everything else,
+/// and layers that are not replaced, come from `base`, which must outlive this.
+class ReplacedWeights : public WeightSource {
+ public:
+  /// `activation`: format of the inputs of the replaced layers.
+  ReplacedWeights(const WeightSource& base, std::optional<NumberFormat> activation)
+      : base_(base), activation_(std::move(activation)) {}
+
+  /// `values`: outputs x inputs, by module name.
+  void replace(const std::string& layer, Matrix values) {
+    values_.insert_or_assign(layer, std::move(values));
+  }
+
+  Matrix parameter(const std::string& tensor) const override { return base_.parameter(tensor); }
+  bool has(const std::string& tensor) const override { return base_.has(tensor); }
+  Matrix rows(const std::string& tensor, int64_t begin, int64_t count) const override {
+    return base_.rows(tensor, begin, count);
+  }
+  LinearLayer linear(const LinearInfo& info) const override;
+
+ private:
+  const WeightSource& base_;
+  std::optional<NumberFormat> activation_;
+  std::map<std::string, Matrix, std::less<>> values_;
+};
+
+}  // namespace scant
