@@ -49,7 +49,9 @@ class BatchProgress {
  public:
   BatchProgress(const std::string& task, const TextWindows& source, int64_t begin, int64_t count,
                 size_t runs, Context& context)
-      : task_(task), total_(source.tokens_used()), runs_(static_cast<double>(runs)),
+      : task_(task),
+        total_(source.tokens_used()),
+        runs_(static_cast<double>(runs)),
         context_(context) {
     per_window_ = static_cast<double>(total_) / static_cast<double>(source.size());
     begin_ = static_cast<double>(begin) * per_window_;

@@ -38,8 +38,8 @@ struct TextScores {
 struct Evaluation : TextScores {
   double perplexity = 0;
   Interval perplexity_interval;  ///< 95%, bootstrap over windows
-  int64_t tokens = 0;       ///< ids read
-  int64_t predictions = 0;  ///< positions scored
+  int64_t tokens = 0;            ///< ids read
+  int64_t predictions = 0;       ///< positions scored
   int64_t windows = 0;
   double seconds = 0;
   double tokens_per_second = 0;

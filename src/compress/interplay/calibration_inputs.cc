@@ -12,7 +12,8 @@ constexpr int64_t kFewestTokens = 16;
 constexpr int64_t kMostWindows = 8;
 constexpr int64_t kMemory = int64_t{256} << 20;
 
-/// Copies evenly spaced rows of every layer's input: sample s fills rows [s * each, (s + 1) * each).
+/// Copies evenly spaced rows of every layer's input: sample s fills rows [s * each, (s + 1) *
+/// each).
 class InputTap : public Tap {
  public:
   InputTap(const std::vector<LinearInfo>& layers, int64_t windows, int64_t tokens)

@@ -13,7 +13,8 @@ bool is_order(std::string_view word) {
 }
 
 void set_once(bool is_set, std::string_view word) {
-  if (is_set) throw Error("cell", "names two things of one kind; the second is " + quoted_part(word));
+  if (is_set)
+    throw Error("cell", "names two things of one kind; the second is " + quoted_part(word));
 }
 
 void add_part(CellSpec& cell, std::string_view word) {
@@ -70,8 +71,8 @@ StudyGrid default_grid() {
   for (const char* pattern : {"50%", "2:4"}) {
     grid.sparsity.push_back(SparsityPattern::parse(pattern));
   }
-  for (const char* format : {"int8", "int4", "mxfp8_e4m3", "mxfp6_e3m2", "mxfp4", "hbfp8", "hbfp6",
-                             "hbfp4"}) {
+  for (const char* format :
+       {"int8", "int4", "mxfp8_e4m3", "mxfp6_e3m2", "mxfp4", "hbfp8", "hbfp6", "hbfp4"}) {
     grid.formats.push_back(NumberFormat::parse(format, Role::kWeight));
   }
   grid.orders.assign(std::begin(kOrders), std::end(kOrders));

@@ -36,7 +36,11 @@ class LayerWork {
  public:
   LayerWork(ConstMatrixView weight, const NumberFormat& plain, const Wave& wave,
             const Matrix* input, int64_t stream, Context& context)
-      : weight_(weight), plain_(plain), wave_(wave), input_(input), stream_(stream),
+      : weight_(weight),
+        plain_(plain),
+        wave_(wave),
+        input_(input),
+        stream_(stream),
         context_(context) {
     result_.cells.resize(wave.cells.size());
   }
@@ -45,7 +49,8 @@ class LayerWork {
     if (wave_.format) quantize_alone();
     std::vector<SparsityPattern> patterns = wave_.figures;
     for (const CellSpec& cell : wave_.cells) {
-      const bool known = cell.sparsity && std::ranges::find(patterns, *cell.sparsity) != patterns.end();
+      const bool known =
+          cell.sparsity && std::ranges::find(patterns, *cell.sparsity) != patterns.end();
       if (cell.sparsity && !known) patterns.push_back(*cell.sparsity);
     }
     for (const SparsityPattern& pattern : patterns) {

@@ -23,7 +23,7 @@ struct Wave {
 /// A layer as the cells of a wave see it.
 struct LayerCells {
   struct OfCell {
-    Matrix values;        ///< outputs x inputs; empty after a failure
+    Matrix values;  ///< outputs x inputs; empty after a failure
     StoredSize size;
     std::string failure;  ///< the sentence that refuses
   };
@@ -35,8 +35,8 @@ struct LayerCells {
 };
 
 /// Compresses one weight for every cell of a wave and compares the results. `plain` is the format
-/// of values that stay unquantized, `input` the layer's X (tokens x inputs; null: no layer figures),
-/// `stream` the layer's number. The weight must be finite.
+/// of values that stay unquantized, `input` the layer's X (tokens x inputs; null: no layer
+/// figures), `stream` the layer's number. The weight must be finite.
 LayerCells compress_cells(ConstMatrixView weight, const NumberFormat& plain, const Wave& wave,
                           const Matrix* input, int64_t stream, Context& context);
 

@@ -90,8 +90,7 @@ LayerFigures LayerErrors::figures(ConstMatrixView values, const Mask& kept) cons
   result.sparsity_only = ratio(std::sqrt(s2), dense_norm_);
   result.format_only = ratio(std::sqrt(q2), dense_norm_);
   result.combined = ratio(std::sqrt(c2), dense_norm_);
-  result.interaction =
-      ratio(norm(difference(combined.view(), separate.view())), dense_norm_);
+  result.interaction = ratio(norm(difference(combined.view(), separate.view())), dense_norm_);
   result.share = ratio(c2 - s2 - q2, s2 + q2);
   result.cosine = ratio(dot(sparsity_error_, format_error_), std::sqrt(s2) * std::sqrt(q2));
   // The error of what is pruned against that of what is kept, both seen by the layer's inputs.

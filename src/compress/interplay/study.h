@@ -11,8 +11,8 @@
 
 namespace scant {
 
-// The results of an interplay study (docs/guide/interplay-json.md): plain data that analysis, reports
-// and tests share. Figures follow docs/theory.md.
+// The results of an interplay study (docs/guide/interplay-json.md): plain data that analysis,
+// reports and tests share. Figures follow docs/theory.md.
 
 /// What one cell of a study does to the model. Dense: neither pattern nor format.
 struct CellSpec {
@@ -53,7 +53,7 @@ struct TensorFigures {
   double excess = 0;
   /// The same by theory.md 2: sums of gains over the two selections, at the dense scales.
   double exact_excess = 0;
-  bool agrees = false;  ///< the two above, to rounding; false where `premise` says something
+  bool agrees = false;    ///< the two above, to rounding; false where `premise` says something
   int64_t collapsed = 0;  ///< weights whose magnitudes quantization makes equal to another's
   int64_t swapped = 0;    ///< pairs: one wrongly pruned, one wrongly kept
   /// Empty, or why statement 2 does not apply to the two results ("pruning changed 12 scales").

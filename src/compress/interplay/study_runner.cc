@@ -85,7 +85,11 @@ struct StudyRunner::Running {
 
 StudyRunner::StudyRunner(const Model& model, const TextWindows& text,
                          const TextWindows& calibration, StudyTimes& times, Context& context)
-    : model_(model), text_(text), calibration_(calibration), times_(times), context_(context),
+    : model_(model),
+      text_(text),
+      calibration_(calibration),
+      times_(times),
+      context_(context),
       layers_(model.linears()) {}
 
 int64_t StudyRunner::cells_at_once() const {
@@ -150,8 +154,7 @@ void StudyRunner::run_dense() {
   times_.head += seconds_since(head);
 }
 
-StudyRunner::Result StudyRunner::run(const Wave& wave,
-                                     const std::function<void(double)>& advance) {
+StudyRunner::Result StudyRunner::run(const Wave& wave, const std::function<void(double)>& advance) {
   dense();
   if (!wave.figures.empty() && !inputs_) {
     const auto start = Clock::now();

@@ -55,7 +55,7 @@ class StudyRunner {
   std::vector<LinearInfo> layers_;
   std::optional<CalibrationInputs> inputs_;
   std::optional<Cell> dense_;
-  std::vector<State> dense_states_;              ///< after all stages
+  std::vector<State> dense_states_;                ///< after all stages
   std::vector<std::vector<Matrix>> dense_growth_;  ///< by stage, by window
 };
 

@@ -1,0 +1,308 @@
+#include "compress/interplay/run_study.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+
+#include "compress/interplay/sensitivity.h"
+#include "compress/interplay/study_runner.h"
+#include "compress/interplay/study_store.h"
+#include "compress/interplay/tensor_picture.h"
+#include "core/error.h"
+#include "evaluate/perplexity.h"
+
+namespace scant {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+class StudyJob {
+ public:
+  StudyJob(const Model& model, const TextWindows& text, const TextWindows& calibration,
+           const StudyOptions& options, const ContentStore& store, Context& context)
+      : model_(model),
+        text_(text),
+        options_(options),
+        context_(context),
+        runner_(model, text, calibration, study_.times, context),
+        store_(store, model, text, calibration, runner_.growth_windows(), options.seed),
+        cells_(study_cells(options.grid)) {
+    for (const CellSpec& spec : cells_) {
+      if (auto known = store_.find_cell(spec)) found_.emplace(spec.name(), std::move(*known));
+    }
+    study_.times.reused = static_cast<int64_t>(found_.size());
+    study_.input.calibration_tokens = calibration_tokens(model, calibration);
+  }
+
+  StudyEstimate estimate() {
+    StudyEstimate result;
+    result.cells = static_cast<int64_t>(cells_.size());
+    result.known = static_cast<int64_t>(found_.size());
+    const double pass = estimate_evaluation_seconds(Subject(model_), text_, context_);
+    // Making the cells' weights, figures and divergences add about a sixth to a forward pass.
+    constexpr double kOverhead = 1.17;
+    result.seconds = kOverhead * pass * static_cast<double>(result.cells - result.known);
+    if (options_.sensitivity) {
+      // Every layer twice, through the half of the model that lies behind it on average.
+      const double share =
+          static_cast<double>(sensitivity_windows()) / static_cast<double>(text_.size());
+      result.seconds += 1.2 * pass * share * static_cast<double>(model_.linears().size());
+    }
+    return result;
+  }
+
+  Study run() {
+    const auto start = Clock::now();
+    describe();
+    const std::vector<Wave> waves = plan_waves();
+    total_tokens_ = 0;
+    for (const Wave& wave : waves) total_tokens_ += tokens_of(wave);
+    if (!found_.contains("dense")) {
+      found_.emplace("dense", runner_.dense());
+      store_.put_cell(runner_.dense());
+    }
+    for (const Wave& wave : waves) run_wave(wave);
+    gather();
+    draw_pictures();
+    if (options_.sensitivity) {
+      study_.sensitivity = rank_layers(
+          model_, text_, sensitivity_windows(), *options_.sensitivity, store_,
+          [&](double share) {
+            context_.progress({"layers", static_cast<int64_t>(1000 * share), 1000, "per mille"});
+            stop_if_asked();
+          },
+          options_.seed, context_);
+    }
+    study_.times.total = seconds_since(start);
+    return std::move(study_);
+  }
+
+ private:
+  int64_t sensitivity_windows() const {
+    const auto window = static_cast<int64_t>(text_.sample(0).state.tokens.size());
+    return std::clamp<int64_t>(options_.sensitivity_tokens / window, 1, text_.size());
+  }
+
+  void stop_if_asked() const {
+    if (context_.cancelled()) throw Error("interplay", "stopped; finished cells are kept");
+  }
+
+  void describe() {
+    StudyInput& input = study_.input;
+    input.architecture = model_.facts().architecture;
+    for (const StoredTensor& tensor : model_.checkpoint().tensors()) {
+      input.parameters += element_count(tensor.shape);
+    }
+    for (const LinearInfo& info : model_.linears()) {
+      input.linear_weights += info.outputs * info.inputs;
+      study_.layers.push_back({info, model_.checkpoint().require(info.tensor).bytes});
+    }
+    for (const auto& stage : model_.stages()) study_.stages.push_back(stage->name());
+    input.tokens = text_.tokens_used();
+    input.windows = text_.size();
+    input.window = static_cast<int64_t>(text_.sample(0).state.tokens.size());
+    input.growth_tokens = runner_.growth_windows() * input.window;
+    input.seed = options_.seed;
+  }
+
+  /// The wave of a format (none: patterns alone) with everything that the store lacks.
+  Wave wave_of(const std::optional<NumberFormat>& format, bool activations) {
+    Wave wave;
+    wave.format = format;
+    wave.activations = activations;
+    wave.orders = options_.grid.orders;
+    wave.seed = options_.seed;
+    for (const CellSpec& cell : cells_) {
+      const bool dense = !cell.format && !cell.sparsity;
+      const bool belongs = !dense && cell.format == format && cell.activations == activations;
+      if (belongs && !found_.contains(cell.name())) wave.cells.push_back(cell);
+    }
+    if (!format || options_.grid.orders.empty()) return wave;
+    for (const SparsityPattern& pattern : options_.grid.sparsity) {
+      if (auto known = store_.find_figures(wave, pattern)) {
+        keep(std::move(*known));
+      } else {
+        wave.figures.push_back(pattern);
+      }
+    }
+    return wave;
+  }
+
+  std::vector<Wave> plan_waves() {
+    std::vector<Wave> waves = {wave_of(std::nullopt, false)};
+    for (const bool activations : {false, true}) {
+      if (activations && !options_.grid.activations) continue;
+      for (const NumberFormat& format : options_.grid.formats) {
+        waves.push_back(wave_of(format, activations));
+      }
+    }
+    std::vector<Wave> fitting;
+    const auto at_once = static_cast<size_t>(runner_.cells_at_once());
+    for (Wave& wave : waves) {
+      const std::vector<CellSpec> cells = std::move(wave.cells);
+      size_t begin = 0;
+      do {
+        const size_t end = std::min(cells.size(), begin + at_once);
+        wave.cells.assign(cells.begin() + static_cast<ptrdiff_t>(begin),
+                          cells.begin() + static_cast<ptrdiff_t>(end));
+        if (!wave.cells.empty() || !wave.figures.empty()) fitting.push_back(wave);
+        wave.figures.clear();
+        begin = end;
+      } while (begin < cells.size());
+    }
+    return fitting;
+  }
+
+  int64_t tokens_of(const Wave& wave) const {
+    return static_cast<int64_t>(wave.cells.size()) * text_.tokens_used();
+  }
+
+  void run_wave(const Wave& wave) {
+    const auto advance = [&](double share) {
+      const auto done =
+          done_tokens_ + static_cast<int64_t>(share * static_cast<double>(tokens_of(wave)));
+      context_.progress({"cells", done, total_tokens_, "tokens"});
+      stop_if_asked();
+    };
+    StudyRunner::Result result;
+    try {
+      result = runner_.run(wave, advance);
+    } catch (const Error& error) {
+      stop_if_asked();
+      for (const CellSpec& spec : wave.cells) {
+        Cell failed;
+        failed.spec = spec;
+        failed.failure = error.what();
+        result.cells.push_back(std::move(failed));
+      }
+    }
+    done_tokens_ += tokens_of(wave);
+    for (Cell& cell : result.cells) {
+      if (cell.failure.empty()) {
+        store_.put_cell(cell);
+      } else {
+        context_.log(LogLevel::kWarning, cell.spec.name() + ": " + cell.failure);
+      }
+      const std::string name = cell.spec.name();
+      found_.insert_or_assign(name, std::move(cell));
+    }
+    for (const SparsityPattern& pattern : wave.figures) {
+      StudyStore::Figures figures;
+      std::ranges::copy_if(result.tensors, std::back_inserter(figures.tensors),
+                           [&](const auto& t) { return t.sparsity == pattern.spelling(); });
+      std::ranges::copy_if(result.layers, std::back_inserter(figures.layers),
+                           [&](const auto& f) { return f.sparsity == pattern.spelling(); });
+      if (!figures.layers.empty()) store_.put_figures(wave, pattern, figures);
+      keep(std::move(figures));
+    }
+  }
+
+  void keep(StudyStore::Figures figures) {
+    std::ranges::move(figures.tensors, std::back_inserter(study_.tensors));
+    std::ranges::move(figures.layers, std::back_inserter(study_.layer_figures));
+  }
+
+  /// Everything in the order of the grid, wherever it came from.
+  void gather() {
+    for (const CellSpec& spec : cells_) {
+      Cell& cell = found_.at(spec.name());
+      cell.bits_per_weight = cell.failure.empty()
+                                 ? 8.0 * static_cast<double>(cell.bytes) /
+                                       static_cast<double>(study_.input.linear_weights)
+                                 : 0.0;
+      study_.cells.push_back(std::move(cell));
+    }
+    const auto place = [&](const std::string& pattern, const std::string& format) {
+      const auto p = std::ranges::find(options_.grid.sparsity, pattern, &SparsityPattern::spelling);
+      const auto f = std::ranges::find(options_.grid.formats, format, &NumberFormat::spelling);
+      return std::pair(p - options_.grid.sparsity.begin(), f - options_.grid.formats.begin());
+    };
+    std::ranges::stable_sort(study_.tensors, {}, [&](const TensorFigures& t) {
+      return std::tuple(place(t.sparsity, t.format), t.layer);
+    });
+    std::ranges::stable_sort(study_.layer_figures, {}, [&](const LayerFigures& f) {
+      return std::tuple(f.activations, place(f.sparsity, f.format), f.layer, f.order);
+    });
+  }
+
+  /// The layer to draw for a pattern and a format; nothing if the pair has no figures.
+  std::optional<int64_t> layer_to_draw(const std::string& pattern,
+                                       const std::string& format) const {
+    std::optional<int64_t> best;
+    int64_t most = -1;
+    for (const TensorFigures& t : study_.tensors) {
+      if (t.sparsity != pattern || t.format != format) continue;
+      const bool named = study_.layers[static_cast<size_t>(t.layer)].info.name == options_.picture;
+      if (named || (options_.picture.empty() && t.swapped > most)) {
+        best = t.layer;
+        most = t.swapped;
+      }
+    }
+    return best;
+  }
+
+  void draw_pictures() {
+    for (const SparsityPattern& pattern : options_.grid.sparsity) {
+      for (const NumberFormat& format : options_.grid.formats) {
+        const auto layer = layer_to_draw(pattern.spelling(), format.spelling());
+        if (!layer) continue;
+        const LinearInfo& info = study_.layers[static_cast<size_t>(*layer)].info;
+        const LinearLayer dense = model_.weights().linear(info);
+        const Matrix& weight = std::get<DenseTerm>(dense.terms.front()).weight;
+        try {
+          study_.pictures.push_back(
+              picture_of(weight.view(), *layer, pattern, format, options_.seed, context_));
+        } catch (const Error& error) {
+          context_.log(LogLevel::kWarning, info.name + ": " + error.what());
+        }
+      }
+    }
+  }
+
+  const Model& model_;
+  const TextWindows& text_;
+  const StudyOptions& options_;
+  Context& context_;
+  Study study_;
+  StudyRunner runner_;
+  StudyStore store_;
+  std::vector<CellSpec> cells_;
+  std::map<std::string, Cell> found_;
+  int64_t total_tokens_ = 0;
+  int64_t done_tokens_ = 0;
+};
+
+void check(const Model& model, const StudyOptions& options) {
+  if (options.grid.sparsity.empty() && options.grid.formats.empty()) {
+    throw Error("interplay", "neither sparsity patterns nor formats; expected at least one cell");
+  }
+  if (options.picture.empty()) return;
+  const std::vector<LinearInfo> layers = model.linears();
+  if (std::ranges::find(layers, options.picture, &LinearInfo::name) == layers.end()) {
+    throw Error("--tensor", fmt::format("\"{}\" is no linear layer of the model; for example {}",
+                                        options.picture, layers.front().name));
+  }
+}
+
+}  // namespace
+
+Study run_study(const Model& model, const TextWindows& text, const TextWindows& calibration,
+                const StudyOptions& options, const ContentStore& store, Context& context) {
+  check(model, options);
+  return StudyJob(model, text, calibration, options, store, context).run();
+}
+
+StudyEstimate estimate_study(const Model& model, const TextWindows& text,
+                             const TextWindows& calibration, const StudyOptions& options,
+                             const ContentStore& store, Context& context) {
+  check(model, options);
+  return StudyJob(model, text, calibration, options, store, context).estimate();
+}
+
+}  // namespace scant

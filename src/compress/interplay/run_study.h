@@ -1,0 +1,41 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "compress/interplay/cell_grid.h"
+#include "core/content_store.h"
+#include "core/context.h"
+#include "evaluate/sample_source.h"
+
+namespace scant {
+
+struct StudyOptions {
+  StudyGrid grid;
+  std::optional<CellSpec> sensitivity;
+  int64_t sensitivity_tokens = 8192;
+  /// The layer whose histograms are drawn; empty: of every pattern and format the one with the most
+  /// swapped pairs.
+  std::string picture;
+  uint64_t seed = 0;
+};
+
+/// Runs the study (docs/guide/interplay.md): cells that `store` holds are taken from it, new ones
+/// are put there as they finish. A cell that fails carries its sentence; the others go on. Names
+/// of files in Study::input are left to the caller. Throws Error on bad options, unreadable or
+/// non-finite weights, or when the user asked to stop.
+Study run_study(const Model& model, const TextWindows& text, const TextWindows& calibration,
+                const StudyOptions& options, const ContentStore& store, Context& context);
+
+/// How long run_study() would take: measured on one window per thread, times what is missing in the
+/// store.
+struct StudyEstimate {
+  int64_t cells = 0;  ///< in the study
+  int64_t known = 0;  ///< of these in the store
+  double seconds = 0;
+};
+StudyEstimate estimate_study(const Model& model, const TextWindows& text,
+                             const TextWindows& calibration, const StudyOptions& options,
+                             const ContentStore& store, Context& context);
+
+}  // namespace scant
