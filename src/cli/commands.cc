@@ -28,6 +28,13 @@ std::span<const Command> all_commands() {
           "  scant compress MODEL --sparsity 2:4 --weights int4 --print-recipe > recipe.yaml\n"
           "  scant compress MODEL -o OUT --recipe recipe.yaml --dry-run\n",
           add_compress},
+      Command{"interplay", "Measure how sparsity and quantization errors combine in a model",
+              "  scant interplay MODEL --text book.txt --calibration other.txt -o study\n"
+              "  scant interplay MODEL --text book.txt --calibration other.txt -o study \\\n"
+              "      --sparsity 2:4 --formats int8,int4:g128,mxfp4 --activations\n"
+              "  scant interplay MODEL --text book.txt --calibration other.txt -o study \\\n"
+              "      --sensitivity 2:4+int4 --max-tokens 16384\n",
+              add_interplay},
       Command{"compare", "Several compressed models against the dense one on the same text",
               "  scant compare MODEL OUT1 OUT2 --text book.txt\n"
               "  scant compare MODEL OUT1 OUT2 --text book.txt --max-tokens 65536 --json\n",

@@ -278,10 +278,13 @@ class StudyJob {
   int64_t done_tokens_ = 0;
 };
 
-void check(const Model& model, const StudyOptions& options) {
+}  // namespace
+
+void check_study(const Model& model, const StudyOptions& options) {
   if (options.grid.sparsity.empty() && options.grid.formats.empty()) {
     throw Error("interplay", "neither sparsity patterns nor formats; expected at least one cell");
   }
+  study_cells(options.grid);
   if (options.picture.empty()) return;
   const std::vector<LinearInfo> layers = model.linears();
   if (std::ranges::find(layers, options.picture, &LinearInfo::name) == layers.end()) {
@@ -290,18 +293,16 @@ void check(const Model& model, const StudyOptions& options) {
   }
 }
 
-}  // namespace
-
 Study run_study(const Model& model, const TextWindows& text, const TextWindows& calibration,
                 const StudyOptions& options, const ContentStore& store, Context& context) {
-  check(model, options);
+  check_study(model, options);
   return StudyJob(model, text, calibration, options, store, context).run();
 }
 
 StudyEstimate estimate_study(const Model& model, const TextWindows& text,
                              const TextWindows& calibration, const StudyOptions& options,
                              const ContentStore& store, Context& context) {
-  check(model, options);
+  check_study(model, options);
   return StudyJob(model, text, calibration, options, store, context).estimate();
 }
 

@@ -20,6 +20,9 @@ struct StudyOptions {
   uint64_t seed = 0;
 };
 
+/// Throws Error naming the option that cannot be: what run_study() would say before any work.
+void check_study(const Model& model, const StudyOptions& options);
+
 /// Runs the study (docs/guide/interplay.md): cells that `store` holds are taken from it, new ones
 /// are put there as they finish. A cell that fails carries its sentence; the others go on. Names
 /// of files in Study::input are left to the caller. Throws Error on bad options, unreadable or

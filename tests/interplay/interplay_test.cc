@@ -1,0 +1,133 @@
+// `scant interplay` by the real program on the embedded model: files, resuming, wrong input.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/file_map.h"
+#include "tests/program.h"
+
+namespace scant {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::HasSubstr;
+
+std::string calibration() {
+  return (fs::path(embedded_text()).parent_path() / "calibration.txt").string();
+}
+
+std::vector<std::string> study(const std::string& out, const std::vector<std::string>& more = {}) {
+  std::vector<std::string> arguments = {"interplay",
+                                        embedded_model(),
+                                        "--text",
+                                        embedded_text(),
+                                        "--calibration",
+                                        calibration(),
+                                        "-o",
+                                        out,
+                                        "--window",
+                                        "64",
+                                        "--max-tokens",
+                                        "512",
+                                        "--formats",
+                                        "int8,mxfp4",
+                                        "--sparsity",
+                                        "2:4"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+json without_times(const std::string& folder) {
+  json content = json::parse(read_file(folder + "/interplay.json"));
+  content.erase("times");
+  return content;
+}
+
+TEST(Interplay, WritesTheStudyItsTablesAndThePage) {
+  const std::string out = scratch_folder() + "/study";
+  const ProgramRun run = run_scant(study(out));
+  ASSERT_EQ(run.status, 0) << run.errors;
+  EXPECT_THAT(run.output, testing::StartsWith("10 cells on 512 tokens; expected time "));
+  EXPECT_THAT(run.output, HasSubstr("mxfp4"));
+  EXPECT_THAT(run.output, HasSubstr("report.html"));
+  const json content = json::parse(read_file(out + "/interplay.json"));
+  EXPECT_EQ(content.at("schema"), "scant-interplay");
+  EXPECT_EQ(content.at("cells").size(), 10u);
+  EXPECT_EQ(content.at("combinations").size(), 6u);
+  EXPECT_EQ(content.at("tensors").at("rows").size(), 2u * 42);
+  EXPECT_EQ(content.at("layer_errors").at("rows").size(), 6u * 42);
+  for (const char* table : {"cells.csv", "tensors.csv", "layers.csv", "growth.csv"}) {
+    EXPECT_GT(fs::file_size(out + "/" + table), 100u) << table;
+  }
+  EXPECT_THAT(read_file(out + "/report.html"), HasSubstr("scant-interplay"));
+}
+
+TEST(Interplay, ThePerplexityOfACellIsThatOfTheModelThatCompressWrites) {
+  const std::string folder = scratch_folder();
+  ASSERT_EQ(run_scant(study(folder + "/study")).status, 0);
+  const json content = json::parse(read_file(folder + "/study/interplay.json"));
+  ASSERT_EQ(run_scant({"compress", embedded_model(), "-o", folder + "/out", "--sparsity", "2:4",
+                       "--weights", "mxfp4", "--order", "quantize-first"})
+                .status,
+            0);
+  const ProgramRun eval = run_scant({"eval", folder + "/out", "--text", embedded_text(), "--window",
+                                     "64", "--max-tokens", "512", "--json"});
+  ASSERT_EQ(eval.status, 0) << eval.errors;
+  const double expected = json::parse(eval.output).at("perplexity").get<double>();
+  const auto cell = std::ranges::find_if(content.at("cells"), [](const json& one) {
+    return one.at("name") == "2:4+mxfp4 quantize-first";
+  });
+  ASSERT_NE(cell, content.at("cells").end());
+  EXPECT_NEAR(cell->at("perplexity").at(0).get<double>(), expected, 1e-6 * expected);
+}
+
+TEST(Interplay, AKilledStudyResumesToTheSameFigures) {
+  const std::string folder = scratch_folder();
+  ASSERT_EQ(run_scant(study(folder + "/whole", {"--activations"})).status, 0);
+  const std::string out = folder + "/killed";
+  int killed = 0;
+  for (int milliseconds = 400; killed < 20; milliseconds += 300) {
+    if (!run_scant_and_kill(study(out, {"--activations"}), milliseconds)) break;
+    ++killed;
+  }
+  EXPECT_GT(killed, 0);
+  const ProgramRun last = run_scant(study(out, {"--activations"}));
+  ASSERT_EQ(last.status, 0) << last.errors;
+  EXPECT_THAT(last.output, HasSubstr("known from before"));
+  EXPECT_EQ(without_times(out), without_times(folder + "/whole"));
+}
+
+TEST(Interplay, SensitivityRanksEveryLayer) {
+  const std::string out = scratch_folder() + "/study";
+  const ProgramRun run =
+      run_scant(study(out, {"--sensitivity", "2:4+mxfp4", "--sensitivity-tokens", "128"}));
+  ASSERT_EQ(run.status, 0) << run.errors;
+  const json content = json::parse(read_file(out + "/interplay.json"));
+  EXPECT_EQ(content.at("sensitivity").at("layers").at("rows").size(), 42u);
+}
+
+TEST(Interplay, WrongInputIsOneClearLine) {
+  const std::string out = scratch_folder() + "/study";
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{"--formats", "int9"}, "--formats"},           {{"--orders", "both"}, "--orders"},
+      {{"--sensitivity", "2:4+huge"}, "huge"},        {{"--tensor", "model.layers.77"}, "--tensor"},
+      {{"--sparsity", "2:4"}, "twice"},
+  };
+  for (const auto& [more, expected] : cases) {
+    const ProgramRun run = run_scant(study(out, more));
+    EXPECT_NE(run.status, 0) << more[0];
+    EXPECT_LT(run.status, 128);
+    EXPECT_EQ(std::count(run.errors.begin(), run.errors.end(), '\n'), 1) << run.errors;
+    EXPECT_THAT(run.errors, HasSubstr(expected));
+    EXPECT_FALSE(fs::exists(out + "/interplay.json"));
+  }
+}
+
+}  // namespace
+}  // namespace scant
