@@ -1,5 +1,6 @@
 #include "report/study_csv.h"
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -99,6 +100,20 @@ json with_names(json objects, const json& cells, const std::vector<std::string>&
   return objects;
 }
 
+/// A table with what its `cell` is made of as columns of their own.
+json with_cell_parts(json table, const json& cells) {
+  static constexpr const char* kParts[] = {"sparsity", "format", "order", "activations"};
+  const json columns = table.at("columns");
+  const auto at =
+      static_cast<size_t>(std::find(columns.begin(), columns.end(), "cell") - columns.begin());
+  for (const char* part : kParts) table["columns"].push_back(part);
+  for (json& row : table["rows"]) {
+    const json& cell = cells.at(row.at(at).get<size_t>());
+    for (const char* part : kParts) row.push_back(cell.at(part));
+  }
+  return table;
+}
+
 /// A table whose `layer` becomes the layer's name, kind and block.
 std::string layer_table_csv(const Table& table, const Table& layers,
                             const std::vector<std::string>& plain,
@@ -147,7 +162,8 @@ std::vector<CsvFile> tables_of(const json& study) {
                                     "sparsify_first", "quantize_first", "joint", "excess",
                                     "exact_excess", "agrees", "collapsed", "swapped", "premise"},
                                    {})});
-  files.push_back({"layers.csv", layer_table_csv(Table(study.at("layer_errors")), layers,
+  const json layer_errors = with_cell_parts(study.at("layer_errors"), cells);
+  files.push_back({"layers.csv", layer_table_csv(Table(layer_errors), layers,
                                                  {"sparsity", "format", "order", "activations",
                                                   "sparsity_only", "format_only", "combined",
                                                   "interaction", "share", "cosine", "cross"},

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/version.h"
@@ -155,16 +156,20 @@ std::string tensors_text(const Study& study) {
   return table.text();
 }
 
+/// Rows name their cell by index: it holds pattern, format, order and activations.
 std::string layer_errors_text(const Study& study) {
-  Table table{{"layer", "sparsity", "format", "order", "activations", "sparsity_only",
-               "format_only", "combined", "interaction", "share", "cosine", "cross"}};
-  constexpr int kDigits = 4;  // means over calibration rows; the largest table by far
+  Table table{{"layer", "cell", "sparsity_only", "format_only", "combined", "interaction", "share",
+               "cosine", "cross"}};
+  constexpr int kDigits = 3;  // means over calibration rows; the largest table by far
+  std::map<std::string, size_t> index;
+  for (size_t i = 0; i < study.cells.size(); ++i) index.emplace(study.cells[i].spec.name(), i);
   for (const LayerFigures& l : study.layer_figures) {
-    table.rows.push_back({l.layer, l.sparsity, l.format, order_name(l.order), l.activations,
-                          number(l.sparsity_only, kDigits), number(l.format_only, kDigits),
-                          number(l.combined, kDigits), number(l.interaction, kDigits),
-                          number(l.share, kDigits), number(l.cosine, kDigits),
-                          number(l.cross, kDigits)});
+    const std::string cell = l.sparsity + "+" + l.format + " " + std::string(order_name(l.order)) +
+                             (l.activations ? " activations" : "");
+    table.rows.push_back({l.layer, index.at(cell), number(l.sparsity_only, kDigits),
+                          number(l.format_only, kDigits), number(l.combined, kDigits),
+                          number(l.interaction, kDigits), number(l.share, kDigits),
+                          number(l.cosine, kDigits), number(l.cross, kDigits)});
   }
   return table.text();
 }
