@@ -39,6 +39,10 @@ std::span<const Command> all_commands() {
               "  scant compare MODEL OUT1 OUT2 --text book.txt\n"
               "  scant compare MODEL OUT1 OUT2 --text book.txt --max-tokens 65536 --json\n",
               add_compare},
+      Command{"report", "The page of an interplay study, or a comparison of two",
+              "  scant report STUDY\n"
+              "  scant report STUDY_A STUDY_B -o comparison.html\n",
+              add_report},
       Command{"formats", "The number formats, sparsity patterns and combinations that exist",
               "  scant formats\n"
               "  scant formats --support > docs/guide/support.md\n",

@@ -25,6 +25,7 @@ std::function<void(Shell&)> add_eval(CLI::App& app);
 std::function<void(Shell&)> add_compress(CLI::App& app);
 std::function<void(Shell&)> add_interplay(CLI::App& app);
 std::function<void(Shell&)> add_compare(CLI::App& app);
+std::function<void(Shell&)> add_report(CLI::App& app);
 std::function<void(Shell&)> add_formats(CLI::App& app);
 std::function<void(Shell&)> add_completion(CLI::App& app);
 

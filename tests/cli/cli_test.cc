@@ -35,7 +35,7 @@ TEST(Cli, VersionAndHelpAreOnStandardOutput) {
   const ProgramRun help = run_scant({"--help"});
   EXPECT_EQ(help.status, 0);
   for (const char* command :
-       {"inspect", "tokenize", "eval", "compress", "compare", "formats", "completion"}) {
+       {"inspect", "tokenize", "eval", "compress", "compare", "report", "formats", "completion"}) {
     EXPECT_THAT(help.output, HasSubstr(command));
     const ProgramRun own = run_scant({command, "--help"});
     EXPECT_EQ(own.status, 0);

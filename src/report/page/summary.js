@@ -1,0 +1,91 @@
+// The top of the page: what was studied and what came out, in short.
+
+function study_header(study) {
+  const {model, protocol} = study;
+  const header = document.getElementById("top");
+  header.append(
+    el("div", {class: "mast"}, el("span", {}, "Scant · interplay study"), theme_button()),
+    el("h1", {}, "How do sparsity and quantization combine in ", el("span", {class: "names"}, model.name), "?"),
+    el("p", {class: "facts"}, `${model.architecture} with ${million(model.parameters)} parameters, ` +
+      `${million(model.linear_weights)} of them in the compressed layers. Measured on ${count(protocol.tokens)} tokens of ` +
+      `${protocol.text} in ${count(protocol.windows)} windows of ${count(protocol.window)}.`));
+  const tally = verdict_tally(study);
+  header.append(el("div", {class: "overview" + (study.advice.length ? "" : " single")},
+    study.advice.length ? el("div", {}, el("h2", {}, "In short"), advice_list(study)) : null,
+    el("div", {}, el("h2", {}, "At a glance"), tally)), words());
+}
+
+function advice_list(study) {
+  return el("ol", {class: "advice"}, study.advice.map((item) => el("li", {}, item.text,
+    item.figures.length ? el("span", {class: "figures"}, item.figures.map(([label, figure]) =>
+      el("span", {}, `${label}: ${plain(figure)}`))) : null)));
+}
+
+function big_figure(figure, words) {
+  return el("div", {class: "tally"}, el("div", {class: "big"}, figure), el("small", {}, words));
+}
+
+function verdict_tally(study) {
+  const box = el("div", {}, big_figure(number(value_of(study.dense.perplexity)),
+    study.dense.perplexity ? "perplexity of the dense model, 95% interval " +
+      `${number(study.dense.perplexity[1])} to ${number(study.dense.perplexity[2])}` : "perplexity of the dense model"));
+  if (study.combinations.length) {
+    const names = ["compounding", "orthogonal", "depends on the scale"];
+    const number_of = (name) => study.combinations.filter((c) => c.verdict === name).length;
+    box.append(el("div", {class: "tally"},
+      el("div", {class: "big"}, `${number_of("compounding")} of ${study.combinations.length}`),
+      el("small", {}, "combinations of a pattern, a format and an order lose more than the sum of their parts"),
+      el("div", {class: "split", "aria-hidden": "true"}, names.filter(number_of).map((name) =>
+        el("i", {style: `flex:${number_of(name)};background:var(--${verdict_class(name)})`}))),
+      el("ul", {class: "keys"}, names.map((name) => el("li", {},
+        el("span", {class: "swatch", style: `background:var(--${verdict_class(name)})`, "aria-hidden": "true"}),
+        `${number_of(name)} ${name}`)))));
+  }
+  const failed = study.cells.filter((cell) => cell.failure).length;
+  box.append(big_figure(String(study.cells.length - failed),
+    `models measured, the dense one among them${failed ? `; ${failed} more failed` : ""}`));
+  return box;
+}
+
+function words() {
+  const terms = [
+    ["Sparsity (S)", "sets small weights to zero: 2:4 keeps two of every four, 50% the larger half of a tensor."],
+    ["Quantization (Q)", "stores weights with few bits: int4, or blocks that share a scale (mxfp4, hbfp4)."],
+    ["S then Q, Q then S, joint", "prune and quantize what is left; quantize, then prune what has become smallest; or choose both together."],
+    ["Perplexity, NLL, KL", "how surprised the model is by the text (perplexity is the exponential of NLL, the loss per token), and how far it strays from the dense model. Lower is better."],
+    ["Threshold", "what S and Q would cost together if their losses just added up: the dense model's figure, plus the loss of S alone, plus the loss of Q alone."],
+    ["Compounding", "the combination is worse than the threshold, outside the 95% interval, whether one adds perplexities or NLL. Orthogonal: it is not worse in either. Otherwise the verdict depends on the scale."],
+  ];
+  return el("details", {class: "words"}, el("summary", {}, "New here? The words of this page in a minute"),
+    el("dl", {}, terms.flatMap(([term, text]) => [el("dt", {}, term), el("dd", {}, text)])));
+}
+
+function made_section(study) {
+  const {protocol, times} = study;
+  const body = section("made", "How was this made?", "The protocol and the time it took, so that you can repeat it.");
+  const rows = [
+    ["Program", "scant " + study.scant],
+    ["Text", `${protocol.text}: ${count(protocol.tokens)} tokens, ${count(protocol.windows)} windows of ${count(protocol.window)}`],
+    ["Calibration", `${protocol.calibration}: ${count(protocol.calibration_tokens)} tokens for the errors of layers; growth on ${count(protocol.growth_tokens)} tokens`],
+    ["Intervals", `95%, ${count(protocol.bootstrap_rounds)} bootstrap resamples of the windows with seed ${protocol.seed}; every model with the same draws, so differences are paired`],
+    ["Layers", `${count(study.layer_rows.length)} linear layers, ${count(study.model.linear_weights)} weights`],
+    ["Time", `${seconds(times.total)}: forward passes ${seconds(times.forward)}, compressing ${seconds(times.compress)}, ` +
+      `output head and divergence ${seconds(times.head)}, figures of tensors and layers ${seconds(times.figures)}` +
+      (times.reused ? `; ${count(times.reused)} cells were taken from an earlier run` : "")],
+  ];
+  body.append(el("dl", {class: "made"}, rows.flatMap(([name, text]) => [el("dt", {}, name), el("dd", {}, text)])));
+  const cells = study.cells;
+  const columns = [
+    {title: "Model", of: (c) => c.name},
+    {title: "Bits per weight", of: (c) => c.bits_per_weight, format: (x) => fixed(x, 3)},
+    {title: "Size of the layers", of: (c) => c.bytes, format: bytes},
+    {title: "Perplexity", of: (c) => c.perplexity, format: interval},
+    {title: "NLL − dense", of: (c) => c.nll_difference, format: (x) => interval(x, (v) => signed(v, 4))},
+    {title: "KL", of: (c) => c.kl, format: (x) => interval(x, (v) => fixed(v, 4))},
+    {title: "KL, 99th percentile", of: (c) => c.kl_p99, format: (x) => fixed(x, 3)},
+    {title: "Same first choice", of: (c) => c.top1_agreement, format: (x) => (x === null ? NONE : fixed(100 * x, 1) + "%")},
+    {title: "Failure", of: (c) => c.failure || "", wrap: true},
+  ];
+  body.append(el("details", {class: "data"}, el("summary", {}, "Every model with its intervals"),
+    table_of("Every model of the study", columns, cells)));
+}
