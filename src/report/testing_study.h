@@ -46,6 +46,7 @@ struct TestingStudy {
   void add_order(int first, int second);
   void add_layers();
   void add_errors(const std::string& pattern, const std::string& format);
+  void add_layer_errors(int cell);
   void add_picture(const std::string& pattern, const std::string& format);
   void add_sensitivity();
 
@@ -207,17 +208,21 @@ inline void TestingStudy::add_errors(const std::string& pattern, const std::stri
          rounded(16.2 * std::hypot(s, q * 0.88)), excess, applies ? Json(excess) : Json(), applies,
          excess > 0 ? 9000 + layer : 3, excess > 0 ? 800 + layer : 0,
          applies ? "" : "pruning changed " + std::to_string(layer + 1) + " scales"});
-    for (const bool with : {false, true}) {
-      if (with && !activations) continue;
-      for (const std::string& order : orders) {
-        const double share =
-            0.25 * std::sin(layer * 0.7) + noise(0.1) + (order == "quantize-first" ? 0.1 : 0);
-        study_["layer_errors"]["rows"].push_back(
-            {layer, pattern, format, order, with, rounded(s), rounded(q),
-             rounded(std::sqrt((s * s + q * q) * (1 + share))), rounded(0.1 + noise(0.05)),
-             rounded(share), rounded(0.3 * share), rounded(0.02 * share)});
-      }
-    }
+  }
+}
+
+inline void TestingStudy::add_layer_errors(int cell) {
+  const Json& spec = study_["cells"][static_cast<size_t>(cell)];
+  const auto rounded = [](double value) { return std::round(value * 1e6) / 1e6; };
+  const int layers = static_cast<int>(study_["layers"]["rows"].size());
+  const double q = 0.4 * std::sqrt(loss_of_format(spec["format"].get<std::string>()));
+  for (int layer = 0; layer < layers; ++layer) {
+    const double s = 0.25 + noise(0.05);
+    const double share =
+        0.25 * std::sin(layer * 0.7) + noise(0.1) + (spec["order"] == "quantize-first" ? 0.1 : 0);
+    study_["layer_errors"]["rows"].push_back(
+        {layer, cell, rounded(s), rounded(q), rounded(std::sqrt((s * s + q * q) * (1 + share))),
+         rounded(0.1 + noise(0.05)), rounded(share), rounded(0.3 * share), rounded(0.02 * share)});
   }
 }
 
@@ -303,11 +308,10 @@ inline TestingStudy::Json TestingStudy::json() {
                          "sparsify_first", "quantize_first", "joint", "excess", "exact_excess",
                          "agrees", "collapsed", "swapped", "premise"}},
                        {"rows", Json::array()}};
-  study_["layer_errors"] = {
-      {"columns",
-       {"layer", "sparsity", "format", "order", "activations", "sparsity_only", "format_only",
-        "combined", "interaction", "share", "cosine", "cross"}},
-      {"rows", Json::array()}};
+  study_["layer_errors"] = {{"columns",
+                             {"layer", "cell", "sparsity_only", "format_only", "combined",
+                              "interaction", "share", "cosine", "cross"}},
+                            {"rows", Json::array()}};
   study_["pictures"] = Json::array();
   study_["sensitivity"] = nullptr;
   add_cell("", "", "", false);
@@ -326,6 +330,7 @@ inline TestingStudy::Json TestingStudy::json() {
         for (size_t i = 0; i < made.size(); ++i) {
           for (size_t j = 0; j < i; ++j) add_order(made[i], made[j]);
         }
+        for (const int cell : made) add_layer_errors(cell);
         if (with) continue;
         add_errors(pattern, format);
         if (loss_of_format(format) > 0.1) add_picture(pattern, format);

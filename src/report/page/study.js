@@ -10,7 +10,10 @@ class Study {
     Object.assign(this, json);
     this.layer_rows = rows_of(json.layers);
     this.tensor_rows = rows_of(json.tensors);
-    this.error_rows = rows_of(json.layer_errors);
+    this.error_rows = rows_of(json.layer_errors).map((row) => {
+      const {sparsity, format, order, activations} = json.cells[row.cell];
+      return {...row, sparsity, format, order, activations};
+    });
     this.sensitivity_rows = json.sensitivity ? rows_of(json.sensitivity.layers) : [];
     this.dense = this.cells[0];
     this.by_name = new Map(this.cells.map((cell) => [cell.name, cell]));
