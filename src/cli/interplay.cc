@@ -68,6 +68,7 @@ void run(Options options, Shell& shell) {
   const TextWindows calibration =
       text_windows(*model, options.calibration, options.protocol, shell.context());
   check_study(*model, options.study);
+  prepare_study_folder(options.out);
   const ContentStore store(options.store.empty() ? options.out + "/store" : options.store);
   const StudyEstimate expected =
       estimate_study(*model, text, calibration, options.study, store, shell.context());

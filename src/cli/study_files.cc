@@ -1,13 +1,21 @@
 #include "cli/study_files.h"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_write.h"
+#include "core/error.h"
 #include "report/study_csv.h"
 #include "report/study_json.h"
 #include "report/study_page.h"
 
 namespace scant {
+
+void prepare_study_folder(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw Error(folder, "cannot be created: " + error.message());
+}
 
 void write_study(const std::string& folder, const Study& study, const StudyAnalysis& analysis,
                  const std::vector<Advice>& advice) {

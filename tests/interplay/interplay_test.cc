@@ -103,6 +103,25 @@ TEST(Interplay, AKilledStudyResumesToTheSameFigures) {
   EXPECT_EQ(without_times(out), without_times(folder + "/whole"));
 }
 
+TEST(Interplay, AStudyElsewhereSharesAStore) {
+  const std::string folder = scratch_folder();
+  const std::vector<std::string> shared = {"--store", folder + "/cells"};
+  ASSERT_EQ(run_scant(study(folder + "/first", shared)).status, 0);
+  const ProgramRun second = run_scant(study(folder + "/second", shared));
+  ASSERT_EQ(second.status, 0) << second.errors;
+  EXPECT_THAT(second.output, HasSubstr("10 of them known from before"));
+  EXPECT_EQ(without_times(folder + "/first"), without_times(folder + "/second"));
+}
+
+TEST(Interplay, AFolderThatCannotBeMadeIsNamedBeforeTheWork) {
+  const std::string folder = scratch_folder();
+  std::ofstream(folder + "/file") << "not a folder";
+  const ProgramRun run = run_scant(study(folder + "/file/study"));
+  EXPECT_NE(run.status, 0);
+  EXPECT_THAT(run.errors, HasSubstr(folder + "/file/study"));
+  EXPECT_THAT(run.output, testing::Not(HasSubstr("expected time")));
+}
+
 TEST(Interplay, SensitivityRanksEveryLayer) {
   const std::string out = scratch_folder() + "/study";
   const ProgramRun run =
@@ -115,8 +134,8 @@ TEST(Interplay, SensitivityRanksEveryLayer) {
 TEST(Interplay, WrongInputIsOneClearLine) {
   const std::string out = scratch_folder() + "/study";
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
-      {{"--formats", "int9"}, "--formats"},           {{"--orders", "both"}, "--orders"},
-      {{"--sensitivity", "2:4+huge"}, "huge"},        {{"--tensor", "model.layers.77"}, "--tensor"},
+      {{"--formats", "int9"}, "--formats"},    {{"--orders", "both"}, "--orders"},
+      {{"--sensitivity", "2:4+huge"}, "huge"}, {{"--tensor", "model.layers.77"}, "--tensor"},
       {{"--sparsity", "2:4"}, "twice"},
   };
   for (const auto& [more, expected] : cases) {
