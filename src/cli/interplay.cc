@@ -98,14 +98,17 @@ std::function<void(Shell&)> add_interplay(CLI::App& app) {
   app.add_option("-o,--out", options->out, "Folder for the results; run again to resume")
       ->required();
   app.add_option("--sparsity", options->sparsity, "Patterns, with commas [50%,2:4]")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_option("--formats", options->formats,
                  "Number formats, with commas [int8,int4,mxfp8_e4m3,mxfp6_e3m2,mxfp4,hbfp8,hbfp6,"
                  "hbfp4]")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_option("--orders", options->orders,
                  "Orders, with commas [sparsify-first,quantize-first,joint]")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_flag("--activations", options->study.grid.activations,
                "Also every format with the inputs of the linear layers in the same format");
   app.add_option("--max-tokens", options->protocol.max_tokens,
