@@ -49,7 +49,8 @@ inline Matrix simulated(const QuantizedMatrix& quantized) {
 }
 
 inline bool same_bits(const Matrix& a, const Matrix& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.values().size_bytes()) == 0;
+  if (a.size() != b.size()) return false;
+  return a.size() == 0 || std::memcmp(a.data(), b.data(), a.values().size_bytes()) == 0;
 }
 
 /// One thread, and quantize() by spelling.
