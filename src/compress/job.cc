@@ -1,7 +1,6 @@
 #include "compress/job.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <map>
 
@@ -9,16 +8,11 @@
 #include "compress/dense_folder.h"
 #include "compress/scant_json.h"
 #include "core/error.h"
+#include "core/stopwatch.h"
 #include "core/version.h"
 
 namespace scant {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// The layer's weight as outputs x inputs, whatever its orientation on disk.
 Matrix read_weight(const Model& model, const LinearInfo& info, int64_t rows) {
@@ -130,7 +124,7 @@ CompressedMatrix compress_layer(const Model& model, const PlannedLayer& layer, C
 
 CompressionResult compress_model(const Model& model, const Recipe& recipe, const std::string& out,
                                  bool overwrite, Context& context) {
-  const auto start = Clock::now();
+  const Stopwatch watch;
   CompressionResult result;
   result.plan = make_plan(model, recipe);
   std::map<std::string, const PlannedLayer*, std::less<>> by_tensor;
@@ -167,7 +161,7 @@ CompressionResult compress_model(const Model& model, const Recipe& recipe, const
   description.write(scant_json(model, recipe, result, kVersion));
   description.close();
   folder.commit();
-  result.seconds = seconds_since(start);
+  result.seconds = watch.seconds();
   return result;
 }
 
@@ -186,12 +180,11 @@ CostEstimate estimate_cost(const Model& model, const CompressionPlan& plan, Cont
     auto found = seconds_per_weight.find(key);
     if (found == seconds_per_weight.end()) {
       const int64_t rows = std::min(layer.info.outputs, kProbeWeights / layer.info.inputs + 1);
-      const auto start = Clock::now();
+      const Stopwatch watch;
       compress_rows(model, layer, rows, context);
-      found =
-          seconds_per_weight
-              .emplace(key, seconds_since(start) / static_cast<double>(rows * layer.info.inputs))
-              .first;
+      found = seconds_per_weight
+                  .emplace(key, watch.seconds() / static_cast<double>(rows * layer.info.inputs))
+                  .first;
     }
     cost.seconds += found->second * static_cast<double>(layer.info.outputs * layer.info.inputs);
   }

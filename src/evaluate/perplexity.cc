@@ -1,17 +1,15 @@
 #include "evaluate/perplexity.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "core/error.h"
+#include "core/stopwatch.h"
 #include "evaluate/head_scores.h"
 #include "evaluate/score_collector.h"
 
 namespace scant {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 /// A batch of samples, ready to run.
 struct Batch {
@@ -107,7 +105,7 @@ std::vector<Evaluation> evaluate_all(std::span<const Subject> subjects, const Su
   if (reference != nullptr) {
     for (const Subject& subject : subjects) require_same_vocabulary(subject, *reference);
   }
-  const auto start = Clock::now();
+  const Stopwatch watch;
   std::vector<ScoreCollector> collectors(subjects.size());
   for (int64_t begin = 0; begin < source.size(); begin += options.batch) {
     const int64_t count = std::min(options.batch, source.size() - begin);
@@ -137,7 +135,7 @@ std::vector<Evaluation> evaluate_all(std::span<const Subject> subjects, const Su
     }
     progress.finished();
   }
-  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  const double seconds = watch.seconds();
   std::vector<Evaluation> results;
   for (size_t s = 0; s < subjects.size(); ++s) {
     results.push_back(finish(collectors[s], subjects[s], source, options));
@@ -151,11 +149,11 @@ double estimate_evaluation_seconds(const Subject& subject, const TextWindows& so
                                    Context& context) {
   const int64_t windows = std::min<int64_t>(context.threads.size(), source.size());
   Batch batch = load_batch(source, 0, windows);
-  const auto start = Clock::now();
+  const Stopwatch watch;
   run_batch(subject, batch, context, {});
   const FinishedStates finished{&subject, batch.states};
   score_heads(std::span(&finished, 1), nullptr, batch.first_scored, context);
-  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  const double seconds = watch.seconds();
   return seconds * static_cast<double>(source.size()) / static_cast<double>(windows);
 }
 

@@ -4,19 +4,18 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cmath>
 #include <limits>
 
 #include "compress/interplay/cell_grid.h"
 #include "compress/interplay/layer_errors.h"
 #include "core/error.h"
+#include "core/stopwatch.h"
 #include "methods/interplay.h"
 
 namespace scant {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 /// One pattern with the wave's format in every order: a result, or why there is none.
@@ -27,10 +26,6 @@ struct PairResults {
     return by_order[static_cast<size_t>(order)];
   }
 };
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 class LayerWork {
  public:
@@ -71,7 +66,7 @@ class LayerWork {
 
   Attempt attempt(const std::optional<SparsityPattern>& pattern,
                   const std::optional<NumberFormat>& format, Order order) {
-    const auto start = Clock::now();
+    const Stopwatch watch;
     CompressionSpec spec;
     spec.pattern = pattern;
     spec.format = format;
@@ -84,7 +79,7 @@ class LayerWork {
     } catch (const Error& error) {
       result.failure = error.what();
     }
-    result_.compress_seconds += seconds_since(start);
+    result_.compress_seconds += watch.seconds();
     return result;
   }
 
@@ -111,11 +106,11 @@ class LayerWork {
     if (!alone.compressed) return;
     quantized_ = std::move(*alone.compressed);
     if (input_ == nullptr || wave_.figures.empty()) return;
-    const auto start = Clock::now();
+    const Stopwatch watch;
     std::optional<NumberFormat> activation;
     if (wave_.activations) activation = activation_format(*wave_.format);
     errors_.emplace(input_->view(), weight_, quantized_->values.view(), activation);
-    result_.figures_seconds += seconds_since(start);
+    result_.figures_seconds += watch.seconds();
   }
 
   void sparsify_alone(const SparsityPattern& pattern) {
@@ -136,10 +131,10 @@ class LayerWork {
       pair.of(order) = std::move(one.compressed);
     }
     if (!figures || !quantized_) return;
-    const auto start = Clock::now();
+    const Stopwatch watch;
     if (!wave_.activations) result_.tensors.push_back(tensor_figures(pattern, pair));
     if (errors_) layer_figures(pattern, pair);
-    result_.figures_seconds += seconds_since(start);
+    result_.figures_seconds += watch.seconds();
   }
 
   TensorFigures tensor_figures(const SparsityPattern& pattern, const PairResults& pair) {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <map>
 
 #include "compress/interplay/sensitivity.h"
@@ -11,16 +10,11 @@
 #include "compress/interplay/study_store.h"
 #include "compress/interplay/tensor_picture.h"
 #include "core/error.h"
+#include "core/stopwatch.h"
 #include "evaluate/perplexity.h"
 
 namespace scant {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 class StudyJob {
  public:
@@ -58,7 +52,7 @@ class StudyJob {
   }
 
   Study run() {
-    const auto start = Clock::now();
+    const Stopwatch watch;
     describe();
     const std::vector<Wave> waves = plan_waves();
     total_tokens_ = 0;
@@ -79,7 +73,7 @@ class StudyJob {
           },
           options_.seed, context_);
     }
-    study_.times.total = seconds_since(start);
+    study_.times.total = watch.seconds();
     return std::move(study_);
   }
 

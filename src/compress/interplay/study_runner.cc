@@ -1,26 +1,21 @@
 #include "compress/interplay/study_runner.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "compress/interplay/cell_grid.h"
 #include "compress/interplay/replaced_weights.h"
 #include "compress/plan.h"
 #include "core/error.h"
+#include "core/stopwatch.h"
 #include "evaluate/score_collector.h"
 
 namespace scant {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr int64_t kWaveMemory = int64_t{1536} << 20;
 constexpr int64_t kGrowthMemory = int64_t{256} << 20;
 constexpr int64_t kMostGrowthWindows = 8;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Squared norms of a difference and of what it is measured against, in a fixed order.
 double relative_error(std::span<const State> states, const std::vector<Matrix>& dense) {
@@ -122,7 +117,7 @@ const Cell& StudyRunner::dense() {
 }
 
 void StudyRunner::run_dense() {
-  const auto start = Clock::now();
+  const Stopwatch watch;
   dense_states_ = all_states(text_);
   const auto windows = static_cast<size_t>(growth_windows());
   for (const auto& stage : model_.stages()) {
@@ -132,8 +127,8 @@ void StudyRunner::run_dense() {
       kept.push_back(Matrix::copy_of(dense_states_[w].hidden.view()));
     }
   }
-  times_.forward += seconds_since(start);
-  const auto head = Clock::now();
+  times_.forward += watch.seconds();
+  const Stopwatch head;
   const Subject subject(model_);
   const FinishedStates finished{&subject, dense_states_};
   const auto scores =
@@ -151,15 +146,15 @@ void StudyRunner::run_dense() {
     cell.bytes += model_.checkpoint().require(info.tensor).bytes;
   }
   dense_ = std::move(cell);
-  times_.head += seconds_since(head);
+  times_.head += head.seconds();
 }
 
 StudyRunner::Result StudyRunner::run(const Wave& wave, const std::function<void(double)>& advance) {
   dense();
   if (!wave.figures.empty() && !inputs_) {
-    const auto start = Clock::now();
+    const Stopwatch watch;
     inputs_ = collect_inputs(model_, calibration_, context_);
-    times_.figures += seconds_since(start);
+    times_.figures += watch.seconds();
   }
   std::vector<Running> running;
   for (const CellSpec& spec : wave.cells) {
@@ -186,7 +181,7 @@ StudyRunner::Result StudyRunner::run(const Wave& wave, const std::function<void(
 void StudyRunner::compress_stage(const Wave& wave, const Stage& stage,
                                  std::vector<Running>& running, Result& result) {
   const std::vector<LinearInfo>& linears = stage.linears();
-  const auto start = Clock::now();
+  const Stopwatch watch;
   std::vector<LayerCells> layers(linears.size());
   context_.threads.parallel_for(static_cast<int64_t>(linears.size()), [&](int64_t i) {
     if (context_.cancelled()) throw Error("", "stopped");
@@ -224,7 +219,7 @@ void StudyRunner::compress_stage(const Wave& wave, const Stage& stage,
       one.weights->replace(linears[i].name, std::move(made.values));
     }
   }
-  const double wall = seconds_since(start);
+  const double wall = watch.seconds();
   const double both = std::max(compress + figures, 1e-9);
   times_.compress += wall * compress / both;
   times_.figures += wall * figures / both;
@@ -236,19 +231,19 @@ void StudyRunner::forward_stage(const Stage& stage, size_t index, std::vector<Ru
       one.states.clear();
       continue;
     }
-    const auto start = Clock::now();
+    const Stopwatch watch;
     run_loaded(*stage.load(*one.weights), one.states, context_);
     one.weights.reset();
-    times_.forward += seconds_since(start);
-    const auto compare = Clock::now();
+    times_.forward += watch.seconds();
+    const Stopwatch compare;
     one.cell.growth.push_back(relative_error(one.states, dense_growth_[index]));
-    times_.figures += seconds_since(compare);
+    times_.figures += compare.seconds();
   }
 }
 
 void StudyRunner::score(std::vector<Running>& running, Result& result,
                         const std::function<void(double)>& after_slice) {
-  const auto start = Clock::now();
+  const Stopwatch watch;
   const Subject subject(model_);
   const FinishedStates reference{&subject, dense_states_};
   std::vector<FinishedStates> finished;
@@ -267,7 +262,7 @@ void StudyRunner::score(std::vector<Running>& running, Result& result,
     }
     result.cells.push_back(std::move(one.cell));
   }
-  times_.head += seconds_since(start);
+  times_.head += watch.seconds();
 }
 
 void run_stage_range(const Model& model, const WeightSource& weights, size_t begin, size_t end,
