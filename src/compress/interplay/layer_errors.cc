@@ -74,7 +74,10 @@ Matrix LayerErrors::pruned_output(ConstMatrixView inputs, const Mask& kept) cons
   return times_transposed(inputs, error.view());
 }
 
-void LayerErrors::set_sparsity(const Mask& kept) { sparsity_error_ = pruned_output(input_, kept); }
+void LayerErrors::set_sparsity(const Mask& kept) {
+  sparsity_error_ = pruned_output(input_, kept);
+  magnitude_mask_ = kept;
+}
 
 LayerFigures LayerErrors::figures(ConstMatrixView values, const Mask& kept) const {
   const Matrix combined = output_error_of(values);
@@ -95,7 +98,9 @@ LayerFigures LayerErrors::figures(ConstMatrixView values, const Mask& kept) cons
   result.cosine = ratio(dot(sparsity_error_, format_error_), std::sqrt(s2) * std::sqrt(q2));
   // The error of what is pruned against that of what is kept, both seen by the layer's inputs.
   const bool plain = quantized_input_.size() == 0;
-  const Matrix pruned = pruned_output(plain ? input_ : quantized_input_.view(), kept);
+  const bool known = plain && kept == magnitude_mask_;
+  const Matrix pruned = known ? Matrix::copy_of(sparsity_error_.view())
+                              : pruned_output(plain ? input_ : quantized_input_.view(), kept);
   Matrix of_kept = difference(combined.view(), pruned.view());
   if (!plain) of_kept = difference(of_kept.view(), input_part_.view());
   result.cross = ratio(2 * dot(pruned, of_kept), dense_norm_ * dense_norm_);

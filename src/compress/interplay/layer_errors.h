@@ -33,6 +33,7 @@ class LayerErrors {
   Matrix input_part_;       ///< (q_a(X) - X) W^T; empty without activations
   Matrix format_error_;     ///< O_Q
   Matrix sparsity_error_;   ///< O_S
+  Mask magnitude_mask_;     ///< that O_S belongs to
   double dense_norm_ = 0;
 };
 
