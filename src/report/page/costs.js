@@ -5,7 +5,7 @@ let cost_metric = "perplexity";
 function costs_section(study) {
   const body = section("costs", "Which mix costs what, and does the order matter?",
     "Each row is a number format. Read from left to right: the dense model, sparsity alone, the format alone, " +
-    "then both together in each order; the darker a cell, the more it loses against the dense model.");
+    "then both together in each order; the stronger the colour, the more it loses against the dense model.");
   live_controls(body, () => [select("Show", Object.entries(METRICS).map(([key, m]) => [key, m.label]), cost_metric, (value) => {
     cost_metric = value;
     changed();

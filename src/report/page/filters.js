@@ -28,13 +28,15 @@ function filter_bar(studies) {
   choose_first(studies[0]);
 }
 
-// The combination that the charts begin with: the one with the largest excess in NLL.
+// The combination that the charts begin with: the one with the largest excess in NLL, of those
+// whose model is not destroyed altogether.
 function choose_first(study) {
   let largest = -Infinity;
   for (const combination of study.combinations) {
     const excess = value_of(combination.excess_nll);
     const cell = study.cells[combination.cell];
-    if (excess === null || excess <= largest || cell.activations) continue;
+    const ruined = value_of(cell.nll_difference) > 2;
+    if (excess === null || excess <= largest || cell.activations || ruined) continue;
     largest = excess;
     state.pattern = cell.sparsity;
     state.format = cell.format;

@@ -29,6 +29,7 @@ function size_section(study) {
     if (cells.length < 2) return "Nothing is left to show with these filters.";
     const front = pareto_front(cells);
     const point = (cell) => ({x: cell.bits_per_weight, y: cell.perplexity[0], cell, label: front.includes(cell) ? short_name(cell) : null});
+    const sizes = cells.map((cell) => cell.bits_per_weight);
     const datasets = [...new Set(cells.map(treatment))].map((name) =>
       ({...point_style(name), data: cells.filter((cell) => treatment(cell) === name).map(point)}));
     datasets.push({label: "Best at its size", type: "line", data: front.map((cell) => ({x: cell.bits_per_weight, y: cell.perplexity[0]})),
@@ -38,7 +39,8 @@ function size_section(study) {
         `Best at their size: ${front.map((cell) => cell.name).join(", ")}.`,
       config: {type: "scatter", data: {datasets}, options: {
         scales: {
-          x: axis("Bits per weight of the compressed layers", {type: axis_type(cells.map((cell) => cell.bits_per_weight), 2),
+          x: axis("Bits per weight of the compressed layers", {type: axis_type(sizes, 2),
+            min: Math.min(...sizes) / 1.2, max: Math.max(...sizes) * 1.2,
             afterBuildTicks: bit_ticks, ticks: {callback: plain, autoSkip: false}}),
           y: axis("Perplexity", {type: axis_type(cells.map((cell) => cell.perplexity[0]), 3)}),
         },
