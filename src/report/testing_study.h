@@ -24,15 +24,19 @@ struct TestingStudy {
   std::vector<std::string> orders = {"sparsify-first", "quantize-first", "joint"};
   bool activations = false;
   bool sensitivity = true;
-  bool extreme = false;  ///< some cells fail, some perplexities are beyond all sense
+  bool intervals = true;  ///< false: as with too few windows
+  bool extreme = false;   ///< some cells fail, some perplexities are beyond all sense
   int blocks = 6;
   uint64_t seed = 1;
 
   Json json();
 
  private:
+  Json estimate(double value, double low, double high) const {
+    return intervals ? Json{value, low, high} : Json{value, nullptr, nullptr};
+  }
   Json estimate(double value, double spread) const {
-    return {value, value - spread, value + spread};
+    return estimate(value, value - spread, value + spread);
   }
   double noise(double spread) { return spread * (uniform_(random_) + uniform_(random_) - 1); }
   double loss_of_pattern(const std::string& pattern) const {
@@ -96,7 +100,7 @@ inline int TestingStudy::add_cell(const std::string& pattern, const std::string&
                {"failure", nullptr},
                {"bits_per_weight", bits},
                {"bytes", static_cast<int64_t>(bits * 5e6 / 8)},
-               {"perplexity", {std::exp(nll), std::exp(nll - 0.06), std::exp(nll + 0.06)}},
+               {"perplexity", estimate(std::exp(nll), std::exp(nll - 0.06), std::exp(nll + 0.06))},
                {"nll", estimate(nll, 0.06)},
                {"kl", estimate(loss * 0.9, spread)},
                {"nll_difference", estimate(loss, spread)},

@@ -31,7 +31,7 @@ function comparison_header(a, b) {
   header.append(el("div", {class: "cards"},
     big_figure(`${ppl(a)} and ${ppl(b)}`, "perplexity of the dense models, A and B"),
     big_figure(count(matched.length), `cells in both; ${count(a.cells.length - matched.length)} only in A, ${count(b.cells.length - matched.length)} only in B`),
-    big_figure(`${verdicts.filter(([x, y]) => x.verdict !== y.verdict).length} of ${verdicts.length}`, "verdicts differ")), words());
+    big_figure(`${verdicts.filter(([x, y]) => x.verdict !== y.verdict).length} of ${verdicts.length}`, "verdicts differ")), words(false));
 }
 
 function comparison_scatter(a, b) {
@@ -46,8 +46,8 @@ function comparison_scatter(a, b) {
     const most = Math.max(...values);
     const type = least > 0 ? axis_type(values, 20) : "linear";
     const range = type === "linear" ? {min: Math.min(0, least * 1.1), suggestedMax: most * 1.05 || 1} : {min: least / 1.4, max: most * 1.4};
-    const point = (row) => ({x: loss_of(row.a), y: loss_of(row.b), row, x_low: row.a.nll_difference[1], x_high: row.a.nll_difference[2],
-      y_low: row.b.nll_difference[1], y_high: row.b.nll_difference[2]});
+    const ends = (letter, estimate) => (has_interval(estimate) ? {[letter + "_low"]: estimate[1], [letter + "_high"]: estimate[2]} : {});
+    const point = (row) => ({x: loss_of(row.a), y: loss_of(row.b), row, ...ends("x", row.a.nll_difference), ...ends("y", row.b.nll_difference)});
     const datasets = [...new Set(rows.map((row) => treatment(row.a)))].map((name) =>
       ({...point_style(name), data: rows.filter((row) => treatment(row.a) === name).map(point)}));
     return {

@@ -11,7 +11,7 @@ function growth_section(study) {
     if (!cells.length) return "There is no growth to show for this combination.";
     const datasets = cells.map((cell) => ({...point_style(treatment(cell)), label: TREATMENTS[treatment(cell)].label, cell,
       data: cell.growth, borderWidth: 2.2, pointRadius: 3.5, backgroundColor: colour_of(treatment(cell)),
-      borderDash: cell.order ? [] : [5, 3], tension: 0.15}));
+      borderDash: cell.order ? ORDERS[cell.order]?.dash || [] : [5, 3], tension: 0.15}));
     const last = (cell) => cell.growth[cell.growth.length - 1];
     return {
       label: `Line chart of the relative error of the hidden state after ${study.stages.length} stages for ${state.pattern} and ${state.format}. ` +
@@ -19,7 +19,7 @@ function growth_section(study) {
       config: {type: "line", data: {labels: study.stages, datasets}, options: {
         interaction: {mode: "index", intersect: false},
         scales: {x: axis("After", {ticks: {callback(i) { return this.getLabelForValue(i); }, autoSkip: true, maxRotation: 60}}),
-          y: axis("Relative error of the hidden state", {beginAtZero: true})},
+          y: axis("Relative error", {beginAtZero: true})},
         plugins: {legend: {position: "bottom"},
           tooltip: {itemSort: (a, b) => b.raw - a.raw, callbacks: {label: (item) => `${item.dataset.cell.name}: ${fixed(item.raw, 4)}`}}},
       }},

@@ -12,6 +12,12 @@ function filter_bar(studies) {
     check_group("Order", union("order_names"), state.orders, order_label),
     activations ? activation_group() : null,
   ].filter((group) => group);
+  choose_first(studies[0]);
+  on_change(() => {
+    for (const [one, many, key] of [["pattern", state.patterns, "patterns"], ["format", state.formats, "formats"]]) {
+      if (!many.has(state[one])) state[one] = studies[0][key].find((x) => many.has(x)) || null;
+    }
+  });
   if (groups.length === 0) return;
   const details = el("details", {open: true}, el("summary", {}, "Filters: patterns, formats, orders"),
     el("div", {class: "bar"}, groups));
@@ -20,12 +26,6 @@ function filter_bar(studies) {
   narrow.addEventListener("change", fold);
   fold();
   document.getElementById("filters").append(details);
-  on_change(() => {
-    for (const [one, many, key] of [["pattern", state.patterns, "patterns"], ["format", state.formats, "formats"]]) {
-      if (!many.has(state[one])) state[one] = studies[0][key].find((x) => many.has(x)) || null;
-    }
-  });
-  choose_first(studies[0]);
 }
 
 // The combination that the charts begin with: the one with the largest excess in NLL, of those

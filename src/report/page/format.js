@@ -68,11 +68,13 @@ function seconds(value) {
   return Math.floor(minutes / 60) + " h " + (minutes % 60) + " min";
 }
 
-// An estimate is [value, low, high] or null.
+// An estimate is [value, low, high] or null; its ends are null where there are too few windows.
 const value_of = (estimate) => (estimate ? estimate[0] : null);
+const has_interval = (estimate) => Boolean(estimate) && estimate[1] !== null && estimate[2] !== null;
 
 function interval(estimate, format = number) {
   if (!estimate) return NONE;
+  if (!has_interval(estimate)) return format(estimate[0]);
   return `${format(estimate[0])} (${format(estimate[1])} to ${format(estimate[2])})`;
 }
 
@@ -92,9 +94,9 @@ const METRICS = {
 };
 
 const ORDERS = {
-  "sparsify-first": {label: "Sparsify first", formula: "S then Q", shape: "circle"},
-  "quantize-first": {label: "Quantize first", formula: "Q then S", shape: "triangle"},
-  joint: {label: "Joint", formula: "joint", shape: "rectRot"},
+  "sparsify-first": {label: "Sparsify first", formula: "S then Q", shape: "circle", radius: 6.5},
+  "quantize-first": {label: "Quantize first", formula: "Q then S", shape: "triangle", radius: 6},
+  joint: {label: "Joint", formula: "joint", shape: "rectRot", radius: 4, dash: [2, 4]},
 };
 const ALONE = {
   dense: {label: "Dense", shape: "star"},

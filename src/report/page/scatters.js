@@ -4,8 +4,9 @@ function point_style(name) {
   const colour = colour_of(name);
   const shape = TREATMENTS[name] ? TREATMENTS[name].shape : "circle";
   const line = shape === "crossRot" || shape === "star";
-  return {label: TREATMENTS[name] ? TREATMENTS[name].label : name, pointStyle: shape, borderColor: colour,
-    backgroundColor: transparent(colour, 0.75), pointRadius: line ? 6 : 5.5, pointHoverRadius: 8, borderWidth: line ? 2.5 : 1,
+  const {radius = 5.5} = TREATMENTS[name] || {};
+  return {order: radius, label: TREATMENTS[name] ? TREATMENTS[name].label : name, pointStyle: shape, borderColor: colour,
+    backgroundColor: transparent(colour, 0.75), pointRadius: line ? 6 : radius, pointHoverRadius: 8, borderWidth: line ? 2.5 : 1,
     pointBorderWidth: line ? 2.5 : 1};
 }
 
@@ -79,7 +80,7 @@ const SCALES = {
 function threshold_section(study) {
   const body = section("threshold", "Do the errors add up or compound?",
     "To the right, what sparsity and the format lose when each is alone, added up; upwards, what the combination really loses. " +
-    "On the dashed line the errors add up, above it they compound. The bars are 95% intervals.");
+    "On the dashed line the errors add up, above it they compound. Full marks are called compounding, empty ones are not; the bars are 95% intervals.");
   live_controls(body, () => [select("Scale", Object.entries(SCALES).map(([key, s]) => [key, s.label]), threshold_scale, (value) => {
     threshold_scale = value;
     changed();
@@ -97,7 +98,7 @@ function threshold_point(study, combination) {
   const base = value_of(study.dense[key]);
   if (!shown(cell) || !threshold || !excess || !cell[key] || base === null) return null;
   return {x: threshold[0] - base, y: cell[key][0] - base, cell, combination,
-    y_low: threshold[0] + excess[1] - base, y_high: threshold[0] + excess[2] - base};
+    ...(has_interval(excess) ? {y_low: threshold[0] + excess[1] - base, y_high: threshold[0] + excess[2] - base} : {})};
 }
 
 function threshold_chart(study) {

@@ -41,7 +41,7 @@ function table_of(caption, columns, rows, options = {}) {
   };
   const table = el("table", {}, el("caption", {}, caption),
     el("thead", {}, el("tr", {}, columns.map((c, i) =>
-      el("th", {scope: "col", class: i === 0 || c.left ? "left" : null}, c.title)))),
+      el("th", {scope: "col", class: i === 0 || c.left || c.wrap ? "left" : null}, c.title)))),
     el("tbody", {}, rows.map((row) => el("tr", {class: options.row_class ? options.row_class(row) : null}, columns.map((c, i) =>
       i === 0 ? el("th", {scope: "row"}, show(c, row))
         : el("td", {class: c.wrap ? "wrap" : c.left ? "left" : null}, show(c, row)))))));

@@ -68,6 +68,7 @@ const whisker_marks = {
     ctx.strokeStyle = colours.ink;
     ctx.lineWidth = 1.2;
     chart.getDatasetMeta(0).data.forEach((bar, i) => {
+      if (!has_interval(options.values[i])) return;
       const [, low, high] = options.values[i];
       ctx.beginPath();
       ctx.moveTo(x.getPixelForValue(low), bar.y);

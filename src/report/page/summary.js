@@ -10,15 +10,29 @@ function study_header(study) {
       `${million(model.linear_weights)} of them in the compressed layers. Measured on ${count(protocol.tokens)} tokens of ` +
       `${protocol.text} in ${count(protocol.windows)} windows of ${count(protocol.window)}.`));
   const tally = verdict_tally(study);
+  if (!has_interval(study.dense.nll)) {
+    header.append(el("p", {class: "notice"}, `${count(protocol.windows)} windows are too few for intervals, so no difference ` +
+      "here is known to be more than noise. Measure on more tokens."));
+  }
   header.append(el("div", {class: "overview" + (study.advice.length ? "" : " single")},
     study.advice.length ? el("div", {}, el("h2", {}, "In short"), advice_list(study)) : null,
-    el("div", {}, el("h2", {}, "At a glance"), tally)), words());
+    el("div", {}, el("h2", {}, "At a glance"), tally, words(study.advice.length > 3 && innerWidth > 760))));
 }
 
 function advice_list(study) {
   return el("ol", {class: "advice"}, study.advice.map((item) => el("li", {}, item.text,
-    item.figures.length ? el("span", {class: "figures"}, item.figures.map(([label, figure]) =>
-      el("span", {}, `${label}: ${plain(figure)}`))) : null)));
+    item.figures.length ? el("details", {class: "figures"}, el("summary", {}, "its figures"),
+      el("ul", {}, advice_figures(item.figures).map((text) => el("li", {}, text)))) : null)));
+}
+
+// "x: 1 (0.9 to 1.1)" where "x, low" and "x, high" follow "x".
+function advice_figures(figures) {
+  const by_label = new Map(figures);
+  return figures.filter(([label]) => !/, (low|high)$/.test(label)).map(([label, figure]) => {
+    const ends = [by_label.get(label + ", low"), by_label.get(label + ", high")];
+    const known = ends.every((x) => x !== undefined && x !== null);
+    return `${label}: ${plain(figure)}` + (known ? ` (${plain(ends[0])} to ${plain(ends[1])})` : "");
+  });
 }
 
 function big_figure(figure, words) {
@@ -27,7 +41,7 @@ function big_figure(figure, words) {
 
 function verdict_tally(study) {
   const box = el("div", {}, big_figure(number(value_of(study.dense.perplexity)),
-    study.dense.perplexity ? "perplexity of the dense model, 95% interval " +
+    has_interval(study.dense.perplexity) ? "perplexity of the dense model, 95% interval " +
       `${number(study.dense.perplexity[1])} to ${number(study.dense.perplexity[2])}` : "perplexity of the dense model"));
   if (study.combinations.length) {
     const names = ["compounding", "orthogonal", "depends on the scale"];
@@ -47,7 +61,7 @@ function verdict_tally(study) {
   return box;
 }
 
-function words() {
+function words(open) {
   const terms = [
     ["Sparsity (S)", "sets small weights to zero: 2:4 keeps two of every four, 50% the larger half of a tensor."],
     ["Quantization (Q)", "stores weights with few bits: int4, or blocks that share a scale (mxfp4, hbfp4)."],
@@ -56,7 +70,7 @@ function words() {
     ["Threshold", "what S and Q would cost together if their losses just added up: the dense model's figure, plus the loss of S alone, plus the loss of Q alone."],
     ["Compounding", "the combination is worse than the threshold, outside the 95% interval, whether one adds perplexities or NLL. Orthogonal: it is not worse in either. Otherwise the verdict depends on the scale."],
   ];
-  return el("details", {class: "words"}, el("summary", {}, "New here? The words of this page in a minute"),
+  return el("details", {class: "words", open}, el("summary", {}, "New here? The words of this page in a minute"),
     el("dl", {}, terms.flatMap(([term, text]) => [el("dt", {}, term), el("dd", {}, text)])));
 }
 

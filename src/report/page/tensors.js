@@ -7,15 +7,15 @@ function picture_section(study) {
   const body = section("picture", "What happens inside one tensor?",
     "Grey: how many weights had each value before. Colour: the same weights after sparsity and quantization. " +
     "Where rounding makes unequal weights equal, quantize-first may prune the larger one: a swapped pair.");
-  const name = (picture) => `${study.layer_name(picture.layer)} · ${picture.sparsity} with ${picture.format}`;
   live_controls(body, () => {
     const open = study.pictures.map((picture, i) => [picture, i])
-      .filter(([p]) => state.patterns.has(p.sparsity) && state.formats.has(p.format));
+      .filter(([p]) => p.sparsity === state.pattern && p.format === state.format);
     if (!open.some(([, i]) => i === picture_index)) picture_index = open.length ? open[0][1] : -1;
-    return [select("Tensor", open.map(([p, i]) => [String(i), name(p)]), String(picture_index), (value) => {
-      picture_index = Number(value);
-      changed();
-    })];
+    return [...combination_selects(study), open.length ? select("Tensor", open.map(([p, i]) => [String(i), study.layer_name(p.layer)]),
+      String(picture_index), (value) => {
+        picture_index = Number(value);
+        changed();
+      }) : null];
   });
   const pair = el("div", {class: "pair"});
   body.append(pair);
@@ -30,7 +30,8 @@ function picture_section(study) {
 function histogram(study, key) {
   const order = key.replace("_", "-");
   const picture = study.pictures[picture_index];
-  if (!picture || !state.orders.has(order)) return "No picture with these filters.";
+  if (!picture) return "This study has no picture of this combination.";
+  if (!state.orders.has(order)) return `${order_label(order)} is filtered out.`;
   const bins = picture.before.length;
   const width = (2 * picture.range) / bins;
   const at = (i) => -picture.range + (i + 0.5) * width;
@@ -143,7 +144,7 @@ function theory_groups(rows) {
     {title: "Quantize-first worse in", of: (g) => measured(g).filter((row) => row.excess > 0).length},
     {title: "Collapsed weights", of: sum("collapsed"), format: count},
     {title: "Swapped pairs", of: sum("swapped"), format: count},
-    {title: "Does not apply", of: reasons, wrap: true},
+    ...(rows.some((row) => row.premise) ? [{title: "Does not apply", of: (g) => reasons(g) || NONE, wrap: true}] : []),
   ], [...groups.values()]);
 }
 

@@ -97,6 +97,7 @@ function set_chart_defaults() {
   Chart.defaults.maintainAspectRatio = false;
   Chart.defaults.plugins.legend.labels.usePointStyle = true;
   Chart.defaults.plugins.legend.labels.boxHeight = 8;
+  Chart.defaults.plugins.legend.labels.sort = (a, b) => a.datasetIndex - b.datasetIndex;
   Chart.defaults.plugins.tooltip.displayColors = false;
   Chart.defaults.plugins.tooltip.padding = 10;
 }
