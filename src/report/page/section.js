@@ -95,8 +95,13 @@ function key_list(names) {
 // Figures on hover and on focus for table cells with data-tip; arrow keys walk a table's cells.
 function set_up_tips() {
   const tip = document.getElementById("tip");
-  const hide = () => { tip.hidden = true; };
+  let current = null;
+  const hide = () => {
+    tip.hidden = true;
+    current = null;
+  };
   const show = (cell) => {
+    current = cell;
     tip.textContent = cell.dataset.tip;
     tip.hidden = false;
     const at = cell.getBoundingClientRect();
@@ -109,7 +114,8 @@ function set_up_tips() {
   const cell_of = (event) => event.target.closest && event.target.closest("[data-tip]");
   document.addEventListener("mouseover", (event) => (cell_of(event) ? show(cell_of(event)) : hide()));
   document.addEventListener("focusin", (event) => (cell_of(event) ? show(cell_of(event)) : hide()));
-  document.addEventListener("scroll", hide, {capture: true, passive: true});
+  const follow = () => (current && current === document.activeElement ? show(current) : hide());
+  document.addEventListener("scroll", follow, {capture: true, passive: true});
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") hide();
     const cell = cell_of(event);

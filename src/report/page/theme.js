@@ -74,7 +74,7 @@ function luminance(rgb) {
 // Background and the text colour of the two that contrasts more (always above 4.5 : 1).
 function ramp_style(ramp, t) {
   const rgb = mix(ramp, t);
-  const text = luminance(rgb) > 0.179 ? "#111" : "#fff";
+  const text = luminance(rgb) > 0.179 ? "#000" : "#fff";
   return `background:rgb(${rgb});color:${text}`;
 }
 
