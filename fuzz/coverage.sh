@@ -4,7 +4,7 @@
 #   fuzz/coverage.sh [NAME...]
 #
 # Inputs are fuzz/corpus/NAME and, where fuzz/run.sh has run, build/fuzz/found/NAME. fuzz/parsers.txt
-# says which sources belong to which target. Exits non-zero if a parser has less than 90%.
+# says which sources belong to which target. Exits non-zero if one of them has less than 90%.
 set -eu
 cd "$(dirname "$0")/.."
 suffix=${CLANG_SUFFIX--14}

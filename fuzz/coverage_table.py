@@ -3,7 +3,7 @@
 
     fuzz/coverage_table.py TITLE REPORT.json SOURCE...
 
-Exits non-zero if the sources together have less than 90%.
+Exits non-zero if one of them has less than 90%.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 
 title, report, *sources = sys.argv[1:]
 files = json.loads(Path(report).read_text())["data"][0]["files"]
-covered = count = 0
+low = False
 print(f"{title}:")
 for source in sources:
     # Compilers' caches make paths relative to the build folder.
@@ -20,7 +20,6 @@ for source in sources:
                   if Path(f["filename"]).as_posix().endswith("/" + source)), None)
     if lines is None:
         sys.exit(f"{report} does not mention {source}")
-    covered, count = covered + lines["covered"], count + lines["count"]
-    print(f"  {source:40} {lines['covered']:5} of {lines['count']:5} lines {lines['percent']:7.2f}%")
-print(f"  {'together':40} {covered:5} of {count:5} lines {100 * covered / count:7.2f}%")
-sys.exit(0 if covered >= 0.9 * count else 1)
+    low |= lines["percent"] < 90
+    print(f"  {source:42} {lines['covered']:5} of {lines['count']:5} lines {lines['percent']:7.2f}%")
+sys.exit(low)

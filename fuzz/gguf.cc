@@ -15,6 +15,8 @@ void require(bool condition) {
 
 void read_model(std::span<const std::byte> file) {
   const auto model = scant::open_gguf_bytes(file, "input");
+  require(model->path() == "input" && model->container().starts_with("GGUF v"));
+  require(!model->tokenizer_files());  // its vocabulary is in the file
   require(model->config().is_object() || model->tensors().empty());
   require(model->gguf_vocabulary() != nullptr || model->config().is_object());
   require(!model->config().dump().empty());
@@ -30,6 +32,7 @@ void read_model(std::span<const std::byte> file) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  require(!scant::is_gguf_file("/dev/null"));
   try {
     read_model(std::as_bytes(std::span(data, size)));
   } catch (const scant::Error& error) {

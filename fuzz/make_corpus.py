@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Makes the seeds of fuzz/corpus/safetensors and fuzz/corpus/gguf: small files, sound and broken.
+"""Makes the seeds of fuzz/corpus/safetensors, gguf and, part by part, tokenizer_json: small files, sound and broken.
+
+(The whole tokenizers among the latter come from tests/external/make_tokenizer_fixtures.py.)
 
     fuzz/make_corpus.py
 
@@ -322,6 +324,74 @@ def broken_gguf_seeds():
     return seeds
 
 
+# --- tokenizer.json --------------------------------------------------------------------------
+
+def tokenizer_json(model=None, **parts):
+    """A tokenizer of three tokens with some parts changed."""
+    whole = {"version": "1.0", "added_tokens": [], "normalizer": None, "pre_tokenizer": None, "post_processor": None,
+             "decoder": None}
+    model = {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]} | (model or {})
+    return json.dumps(whole | parts | {"model": model}, ensure_ascii=False).encode()
+
+
+def added_token(content, number, **flags):
+    usual = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False}
+    return {"id": number, "content": content} | usual | flags
+
+
+def splitting_at(expression):
+    return tokenizer_json(pre_tokenizer={"type": "Split", "pattern": {"Regex": expression}, "behavior": "Isolated",
+                                         "invert": False})
+
+
+def template_of(number):
+    return {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "a", "type_id": 0}}], "pair": [],
+            "special_tokens": {"a": {"id": "a", "ids": [number], "tokens": ["a"]}}}
+
+
+def tokenizer_seeds():
+    expressions = {
+        "escapes": r"\d\w\h\v\x41\u0042\x{1F642}\é\.|[\d\w\h\b\x{2581}-]|\D\W\H|\Aa|a\z|a\Z",
+        "negated_set": r"[\W]", "last_backslash": "a\\", "anchor_in_set": r"[\A]", "unknown_escape": r"\q",
+        "broken_code": r"\xZ", "open_code": r"\x{41", "raw_byte": r"\x85", "no_boundary_in_set": r"[\B]",
+        "open_bracket": "[a", "named_group": "(?P<x>a)", "ignore_case": "(?i)THE|FOX", "open_group": "a\n(",
+        "backtracking": "(a|aa|aaa)+[c]", "long": "é" * 120 + "(",
+    }
+    seeds = {f"pattern_{name}": splitting_at(expression) for name, expression in expressions.items()}
+    models = {"type": {"type": "Unigram"}, "dropout": {"dropout": 0.1}, "suffix": {"end_of_word_suffix": "</w>"},
+              "id_text": {"vocab": {"a": "0"}}, "id_huge": {"vocab": {"a": 2**40}}, "id_2_to_63": {"vocab": {"a": 2**63}},
+              "id_twice": {"vocab": {"a": 0, "b": 0}}, "merge_unknown": {"merges": ["a c"]},
+              "merge_of_three": {"merges": ["a b c"]}, "merge_number": {"merges": [1]}}
+    seeds |= {f"model_{name}": tokenizer_json(changes) for name, changes in models.items()}
+    unknown = {"type": "Unknown"}
+    parts = {
+        "version": {"version": "2.0"}, "normalizer": {"normalizer": unknown}, "pre_tokenizer": {"pre_tokenizer": unknown},
+        "decoder": {"decoder": unknown}, "post_processor": {"post_processor": unknown},
+        "pattern_kind": {"normalizer": {"type": "Replace", "pattern": {}, "content": ""}},
+        "behavior": {"pre_tokenizer": {"type": "Split", "pattern": {"String": " "}, "behavior": "Kept", "invert": False}},
+        "scheme": {"decoder": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "last"}},
+        "scheme_and_flag": {"decoder": {"type": "Metaspace", "replacement": "▁", "add_prefix_space": False}},
+        "replacement": {"decoder": {"type": "Metaspace", "replacement": "ab"}},
+        "template_id": {"post_processor": template_of(3)}, "template_negative": {"post_processor": template_of(-1)},
+        "template_2_to_63": {"post_processor": template_of(2**63)},
+    }
+    seeds |= {f"part_{name}": tokenizer_json(**changes) for name, changes in parts.items()}
+    lowercase = {"type": "Lowercase"}
+    added = {
+        "id": [added_token("tok_a", 7)], "long": [added_token("x" * 1025, 3)],
+        "alike": [added_token("A", 3, normalized=True), added_token("a", 0, normalized=True)],
+        "flags": [added_token("fox", 3, single_word=True), added_token("tok_a", 4, lstrip=True, rstrip=True),
+                  added_token("汉", 5, single_word=True), added_token("s", 6, single_word=True)],
+        "twice": [added_token("fox", 3), added_token("fox", 3)],
+    }
+    seeds |= {f"added_{name}": tokenizer_json(normalizer=lowercase, added_tokens=tokens)
+              for name, tokens in added.items()}
+    seeds["added_in_vocabulary"] = tokenizer_json({"vocab": {"a": 0, "b": 1, "ab": 3}},
+                                                  added_tokens=[added_token("fox", 3)])
+    return {f"{name}.json": content for name, content in seeds.items()}
+
+
 if __name__ == "__main__":
     put("safetensors", safetensors_seeds())
     put("gguf", {**sound_gguf_seeds(), **broken_gguf_seeds()})
+    put("tokenizer_json", tokenizer_seeds())

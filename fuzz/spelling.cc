@@ -49,6 +49,9 @@ void check_pattern(std::string_view text, scant::Context& context) {
     const scant::Matrix scores = small_matrix();
     const scant::Mask mask = pattern.select({scores.view()}, context);
     require(pattern.allows(mask) && mask.kept() <= pattern.most_kept(kRows, kCols));
+    const auto group = pattern.ranking_group(kRows, kCols);
+    require(!group || (group->rows > 0 && group->cols > 0));
+    require(!pattern.family().empty());
   } catch (const scant::Error& error) {
     require_one_line(error.what());
   }
@@ -59,6 +62,12 @@ void check_pattern(std::string_view text, scant::Context& context) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static scant::ThreadPool threads(1);
   static scant::Context context{threads};
+  [[maybe_unused]] static const bool examples_hold = [] {
+    for (const auto& example : scant::SparsityPattern::examples()) {
+      check_pattern(example.spelling(), context);
+    }
+    return true;
+  }();
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   check_format(text, scant::Role::kWeight);
   check_format(text, scant::Role::kActivation);

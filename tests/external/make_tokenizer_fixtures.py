@@ -6,7 +6,7 @@ GGUF files, the ids that llama.cpp gives. Cut-down copies become the seeds of th
     python3 tests/external/make_tokenizer_fixtures.py [TEXT_FILE ...]
 
 Without files it trains on pieces of the embedded model's vocabulary.
-Needs: pip install tokenizers gguf llama-cpp-python
+Needs: pip install -r tests/external/requirements-fixtures.txt
 """
 
 import json
@@ -17,6 +17,7 @@ import tempfile
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from random_tokenizers import random_tokenizer
 from tokenizer_texts import FRAGMENTS, fixed_texts, random_texts
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -253,8 +254,11 @@ def main():
         golden[kind] = llama_cpp_ids(kinds["llama2"], kind, texts)
     (OUT / "gguf.golden.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
     SEEDS.mkdir(parents=True, exist_ok=True)
+    seeds = {name: shrunk(spec) for name, spec in kinds.items()}
+    seeds |= {f"random_{number}": random_tokenizer(list(seeds.values()), number) for number in range(16)}
+    for name, spec in seeds.items():
+        (SEEDS / f"{name}.json").write_text(json.dumps(spec, ensure_ascii=False) + "\n")
     for name, spec in kinds.items():
-        (SEEDS / f"{name}.json").write_text(json.dumps(shrunk(spec), ensure_ascii=False) + "\n")
         text = json.dumps(spec, ensure_ascii=False, separators=(",", ":"))
         (OUT / f"{name}.tokenizer.json").write_text(text + "\n")
         tokenizer = Tokenizer.from_str(text)
