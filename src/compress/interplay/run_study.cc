@@ -68,7 +68,9 @@ class StudyJob {
       study_.sensitivity = rank_layers(
           model_, text_, sensitivity_windows(), *options_.sensitivity, store_,
           [&](double share) {
-            context_.progress({"layers", static_cast<int64_t>(1000 * share), 1000, "per mille"});
+            const auto layers = static_cast<int64_t>(study_.layers.size());
+            const double done = share * static_cast<double>(layers);
+            context_.progress({"sensitivity", static_cast<int64_t>(done), layers, "layers"});
             stop_if_asked();
           },
           options_.seed, context_);
