@@ -28,6 +28,7 @@ struct MxElement : NoOptions, NoZeroPoint {
   static constexpr bool kNeedsMean = false;
   static std::vector<std::string> examples() {
     std::vector<std::string> all;
+    all.reserve(kNumbers.size());
     for (const Number& number : kNumbers) all.emplace_back(number.name);
     return all;
   }

@@ -44,15 +44,15 @@ struct Nf4Element : NoOptions, NoZeroPoint {
 
   /// A tie goes to the even code.
   uint8_t nearest(float y, int32_t) const {
-    const int lower = locate(y);
-    const float down = y - kValues[static_cast<size_t>(lower)];
-    const float up = kValues[static_cast<size_t>(lower + 1)] - y;
+    const size_t lower = locate(y);
+    const float down = y - kValues[lower];
+    const float up = kValues[lower + 1] - y;
     return static_cast<uint8_t>(up < down || (up == down && lower % 2 == 1) ? lower + 1 : lower);
   }
   uint8_t stochastic(float y, int32_t, float u) const {
-    const int lower = locate(y);
-    const float below = kValues[static_cast<size_t>(lower)];
-    const float above = kValues[static_cast<size_t>(lower + 1)];
+    const size_t lower = locate(y);
+    const float below = kValues[lower];
+    const float above = kValues[lower + 1];
     return static_cast<uint8_t>(u < (y - below) / (above - below) ? lower + 1 : lower);
   }
   float code_value(uint8_t code) const { return kValues[code & 15u]; }
@@ -67,10 +67,10 @@ struct Nf4Element : NoOptions, NoZeroPoint {
 
  private:
   // The largest i <= 14 with kValues[i] <= y, or 0.
-  static int locate(float y) {
-    int lower = 0;
-    for (int step = 8; step > 0; step /= 2) {
-      if (lower + step <= 14 && kValues[static_cast<size_t>(lower + step)] <= y) lower += step;
+  static size_t locate(float y) {
+    size_t lower = 0;
+    for (size_t step = 8; step > 0; step /= 2) {
+      if (lower + step <= 14 && kValues[lower + step] <= y) lower += step;
     }
     return lower;
   }
