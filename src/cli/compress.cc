@@ -48,34 +48,26 @@ std::vector<RecipeStep> steps_of(const Options& options) {
                           ? Order::kSparsifyFirst
                           : parse_option("--order", options.order,
                                          [](const std::string& text) { return parse_order(text); });
-  RecipeStep sparsify{StepKind::kSparsify, std::nullopt, std::nullopt, "magnitude", {}};
-  RecipeStep quantize{StepKind::kQuantize, std::nullopt, std::nullopt, "rtn", {}};
+  std::optional<SparsityPattern> pattern;
+  std::optional<NumberFormat> format;
+  std::optional<NumberFormat> activations;
   if (!options.sparsity.empty()) {
-    sparsify.pattern = parse_option("--sparsity", options.sparsity, SparsityPattern::parse);
+    pattern = parse_option("--sparsity", options.sparsity, SparsityPattern::parse);
   }
   if (!options.weights.empty()) {
-    quantize.format = parse_option("--weights", options.weights, [](const std::string& text) {
+    format = parse_option("--weights", options.weights, [](const std::string& text) {
       return NumberFormat::parse(text, Role::kWeight);
     });
   }
-  if (!options.order.empty() && !(sparsify.pattern && quantize.format)) {
+  if (!options.order.empty() && !(pattern && format)) {
     throw Error("--order", "has a meaning only with both --sparsity and --weights");
   }
-  std::vector<RecipeStep> steps;
-  if (sparsify.pattern && quantize.format && order == Order::kJoint) {
-    steps.push_back({StepKind::kJoint, sparsify.pattern, quantize.format, "gain_mask", {}});
-  } else {
-    if (sparsify.pattern) steps.push_back(sparsify);
-    if (quantize.format) steps.push_back(quantize);
-    if (order == Order::kQuantizeFirst) std::swap(steps.front(), steps.back());
-  }
   if (!options.activations.empty()) {
-    const NumberFormat format = parse_option(
-        "--activations", options.activations,
-        [](const std::string& text) { return NumberFormat::parse(text, Role::kActivation); });
-    steps.push_back({StepKind::kActivations, std::nullopt, format, "", {}});
+    activations = parse_option("--activations", options.activations, [](const std::string& text) {
+      return NumberFormat::parse(text, Role::kActivation);
+    });
   }
-  return steps;
+  return data_free_steps(pattern, format, order, activations);
 }
 
 Recipe recipe_of(const Options& options) {

@@ -70,13 +70,13 @@ void run(Options options, Shell& shell) {
   check_study(*model, options.study);
   prepare_study_folder(options.out);
   const ContentStore store(options.store.empty() ? options.out + "/store" : options.store);
-  const StudyEstimate expected =
-      estimate_study(*model, text, calibration, options.study, store, shell.context());
+  StudySession session(*model, text, calibration, options.study, store, shell.context());
+  const StudyEstimate expected = session.estimate();
   shell.note(fmt::format(
       "{} cells on {} tokens{}; expected time {}\n", expected.cells, text.tokens_used(),
       expected.known > 0 ? fmt::format(", {} of them known from before", expected.known) : "",
       duration_text(expected.seconds)));
-  Study study = run_study(*model, text, calibration, options.study, store, shell.context());
+  Study study = session.run();
   study.input.model = last_part(options.model);
   study.input.text = last_part(options.text);
   study.input.calibration = last_part(options.calibration);

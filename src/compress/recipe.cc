@@ -1,5 +1,7 @@
 #include "compress/recipe.h"
 
+#include <utility>
+
 #include "core/error.h"
 #include "core/random.h"
 
@@ -79,6 +81,21 @@ class Planner {
 };
 
 }  // namespace
+
+std::vector<RecipeStep> data_free_steps(const std::optional<SparsityPattern>& pattern,
+                                        const std::optional<NumberFormat>& format, Order order,
+                                        const std::optional<NumberFormat>& activations) {
+  std::vector<RecipeStep> steps;
+  if (pattern && format && order == Order::kJoint) {
+    steps.push_back({StepKind::kJoint, pattern, format, "gain_mask", {}});
+  } else {
+    if (pattern) steps.push_back({StepKind::kSparsify, pattern, std::nullopt, "magnitude", {}});
+    if (format) steps.push_back({StepKind::kQuantize, std::nullopt, format, "rtn", {}});
+    if (order == Order::kQuantizeFirst) std::swap(steps.front(), steps.back());
+  }
+  if (activations) steps.push_back({StepKind::kActivations, std::nullopt, activations, "", {}});
+  return steps;
+}
 
 LayerPlan plan_layer(const Recipe& recipe, std::string_view layer) {
   Planner planner(layer);

@@ -49,6 +49,12 @@ struct Recipe {
   std::string to_yaml() const;
 };
 
+/// The data-free steps, in their order of application, that a pattern, a format or both mean: what
+/// the flags of `scant compress` and a cell of a study say. `order` counts only with both.
+std::vector<RecipeStep> data_free_steps(const std::optional<SparsityPattern>& pattern,
+                                        const std::optional<NumberFormat>& format, Order order,
+                                        const std::optional<NumberFormat>& activations);
+
 /// What the recipe means for one layer.
 struct LayerPlan {
   CompressionSpec weights;

@@ -46,6 +46,8 @@ class TextWindows : public SampleSource {
   TextWindows(std::vector<int32_t> ids, const WindowProtocol& protocol, const std::string& source);
   int64_t size() const override { return static_cast<int64_t>(spans_.size()); }
   Sample sample(int64_t index) const override;
+  /// Tokens of the first window, which is never the shortest.
+  int64_t window() const { return spans_.front().end - spans_.front().begin; }
   /// Ids that are read by at least one window.
   int64_t tokens_used() const { return tokens_used_; }
   /// Positions that are scored.

@@ -164,8 +164,7 @@ std::string layer_errors_text(const Study& study) {
   std::map<std::string, size_t> index;
   for (size_t i = 0; i < study.cells.size(); ++i) index.emplace(study.cells[i].spec.name(), i);
   for (const LayerFigures& l : study.layer_figures) {
-    const std::string cell = l.sparsity + "+" + l.format + " " + std::string(order_name(l.order)) +
-                             (l.activations ? " activations" : "");
+    const std::string cell = cell_name(l.sparsity, l.format, l.order, l.activations);
     table.rows.push_back({l.layer, index.at(cell), number(l.sparsity_only, kDigits),
                           number(l.format_only, kDigits), number(l.combined, kDigits),
                           number(l.interaction, kDigits), number(l.share, kDigits),

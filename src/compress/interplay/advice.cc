@@ -119,7 +119,13 @@ Advice exempt_advice(const StudyView& view) {
     if (!best || rate({i, bytes}) > rate(*best)) best = {i, bytes};
   }
   Advice advice;
-  if (!best) {
+  const auto windows = static_cast<int64_t>(ranking.dense.sums.size());
+  if (windows < kFewestWindows) {
+    advice.text = fmt::format(
+        "The ranking of layers for {} read {}: too few for intervals, which need at least {}.",
+        ranking.cell.name(), counted(static_cast<size_t>(windows), "window"), kFewestWindows);
+    advice.figures.emplace_back("windows", windows);
+  } else if (!best) {
     advice.text = fmt::format("Exempting a single layer from {} gains nothing outside noise.",
                               ranking.cell.name());
     advice.figures.emplace_back("layers ranked", ranking.layers.size());
@@ -168,9 +174,10 @@ Advice layers_advice(const StudyView& view) {
   } else {
     advice.text = fmt::format(
         "The errors of {} {} (on average {}% of the separate squared errors); most in {} with "
-        "{}+{} ({}%).",
+        "{} ({}%).",
         most->first, share > 0 ? "reinforce each other most" : "cancel least", number(100 * share),
-        layer, worst->sparsity, worst->format, number(100 * worst->share));
+        layer, cell_name(worst->sparsity, worst->format, worst->order, worst->activations),
+        number(100 * worst->share));
   }
   advice.figures = {
       {"share, mean of " + most->first, share},

@@ -53,7 +53,7 @@ int64_t calibration_tokens(const Model& model, const TextWindows& text) {
   const int64_t windows = windows_used(text);
   const int64_t fitting =
       std::clamp(kMemory / std::max<int64_t>(1, bytes_per_token), kFewestTokens, kMostTokens);
-  const auto window = static_cast<int64_t>(text.sample(0).state.tokens.size());
+  const int64_t window = text.window();
   return std::clamp<int64_t>(fitting / windows, 1, window) * windows;
 }
 

@@ -58,12 +58,18 @@ void add_with_format(const StudyGrid& grid, bool activations, std::vector<CellSp
 
 }  // namespace
 
-std::string CellSpec::name() const {
-  std::string text = sparsity ? sparsity->spelling() : "";
-  if (format) text += (text.empty() ? "" : "+") + format->spelling();
+std::string cell_name(const std::string& sparsity, const std::string& format,
+                      const std::optional<Order>& order, bool activations) {
+  std::string text = sparsity;
+  if (!format.empty()) text += (text.empty() ? "" : "+") + format;
   if (order) text += " " + std::string(order_name(*order));
   if (activations) text += " activations";
   return text.empty() ? "dense" : text;
+}
+
+std::string CellSpec::name() const {
+  return cell_name(sparsity ? sparsity->spelling() : "", format ? format->spelling() : "", order,
+                   activations);
 }
 
 StudyGrid default_grid() {
@@ -107,6 +113,16 @@ CellSpec parse_cell(std::string_view text) {
   if (!both && cell.order) throw Error("cell", "an order needs a sparsity pattern and a format");
   if (cell.activations && !cell.format) throw Error("cell", "activations need a number format");
   return cell;
+}
+
+Recipe recipe_of(const CellSpec& cell, uint64_t seed) {
+  std::optional<NumberFormat> activations;
+  if (cell.activations) activations = activation_format(*cell.format);
+  Recipe recipe;
+  recipe.seed = seed;
+  recipe.steps = data_free_steps(cell.sparsity, cell.format,
+                                 cell.order.value_or(Order::kSparsifyFirst), activations);
+  return recipe;
 }
 
 NumberFormat activation_format(const NumberFormat& format) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "compress/interplay/study.h"
+#include "compress/recipe.h"
 
 namespace scant {
 
@@ -29,6 +30,9 @@ std::vector<CellSpec> study_cells(const StudyGrid& grid);
 /// "50%+mxfp4+quantize-first", "int8 activations". With a pattern and a format and no order:
 /// sparsify-first. Throws Error naming the part that is neither.
 CellSpec parse_cell(std::string_view text);
+
+/// What the cell does, as `scant compress` would be told: all methods data-free.
+Recipe recipe_of(const CellSpec& cell, uint64_t seed);
 
 /// The format of the inputs in a cell with activations: same spelling, an activation's defaults.
 NumberFormat activation_format(const NumberFormat& format);

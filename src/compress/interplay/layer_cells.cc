@@ -30,12 +30,12 @@ struct PairResults {
 class LayerWork {
  public:
   LayerWork(ConstMatrixView weight, const NumberFormat& plain, const Wave& wave,
-            const Matrix* input, int64_t stream, Context& context)
+            const Matrix* input, std::string_view layer, Context& context)
       : weight_(weight),
         plain_(plain),
         wave_(wave),
         input_(input),
-        stream_(stream),
+        layer_(layer),
         context_(context) {
     result_.cells.resize(wave.cells.size());
   }
@@ -65,17 +65,13 @@ class LayerWork {
   };
 
   Attempt attempt(const std::optional<SparsityPattern>& pattern,
-                  const std::optional<NumberFormat>& format, Order order) {
+                  const std::optional<NumberFormat>& format, const std::optional<Order>& order) {
     const Stopwatch watch;
-    CompressionSpec spec;
-    spec.pattern = pattern;
-    spec.format = format;
-    spec.order = order;
-    spec.seed = wave_.seed;
-    spec.stream = static_cast<uint64_t>(stream_);
     Attempt result;
     try {
-      result.compressed = compress_matrix(weight_, spec, Statistics{}, context_);
+      const Recipe recipe = recipe_of({pattern, format, order, false}, wave_.seed);
+      result.compressed =
+          compress_matrix(weight_, plan_layer(recipe, layer_).weights, Statistics{}, context_);
     } catch (const Error& error) {
       result.failure = error.what();
     }
@@ -100,7 +96,7 @@ class LayerWork {
   }
 
   void quantize_alone() {
-    Attempt alone = attempt(std::nullopt, wave_.format, Order::kSparsifyFirst);
+    Attempt alone = attempt(std::nullopt, wave_.format, std::nullopt);
     deliver(std::nullopt, std::nullopt, alone.compressed ? &*alone.compressed : nullptr,
             alone.failure);
     if (!alone.compressed) return;
@@ -114,7 +110,7 @@ class LayerWork {
   }
 
   void sparsify_alone(const SparsityPattern& pattern) {
-    const Attempt alone = attempt(pattern, std::nullopt, Order::kSparsifyFirst);
+    const Attempt alone = attempt(pattern, std::nullopt, std::nullopt);
     deliver(pattern, std::nullopt, alone.compressed ? &*alone.compressed : nullptr, alone.failure);
   }
 
@@ -212,7 +208,7 @@ class LayerWork {
   const NumberFormat& plain_;
   const Wave& wave_;
   const Matrix* input_;
-  int64_t stream_;
+  std::string_view layer_;
   Context& context_;
   LayerCells result_;
   std::optional<CompressedMatrix> quantized_;
@@ -222,8 +218,8 @@ class LayerWork {
 }  // namespace
 
 LayerCells compress_cells(ConstMatrixView weight, const NumberFormat& plain, const Wave& wave,
-                          const Matrix* input, int64_t stream, Context& context) {
-  return LayerWork(weight, plain, wave, input, stream, context).run();
+                          const Matrix* input, std::string_view layer, Context& context) {
+  return LayerWork(weight, plain, wave, input, layer, context).run();
 }
 
 }  // namespace scant

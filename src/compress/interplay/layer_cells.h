@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "compress/interplay/study.h"
@@ -36,8 +37,8 @@ struct LayerCells {
 
 /// Compresses one weight for every cell of a wave and compares the results. `plain` is the format
 /// of values that stay unquantized, `input` the layer's X (tokens x inputs; null: no layer
-/// figures), `stream` the layer's number. The weight must be finite.
+/// figures), `layer` its name. The weight must be finite.
 LayerCells compress_cells(ConstMatrixView weight, const NumberFormat& plain, const Wave& wave,
-                          const Matrix* input, int64_t stream, Context& context);
+                          const Matrix* input, std::string_view layer, Context& context);
 
 }  // namespace scant

@@ -14,12 +14,11 @@
 #include "evaluate/perplexity.h"
 
 namespace scant {
-namespace {
 
-class StudyJob {
+class StudySession::Job {
  public:
-  StudyJob(const Model& model, const TextWindows& text, const TextWindows& calibration,
-           const StudyOptions& options, const ContentStore& store, Context& context)
+  Job(const Model& model, const TextWindows& text, const TextWindows& calibration,
+      const StudyOptions& options, const ContentStore& store, Context& context)
       : model_(model),
         text_(text),
         options_(options),
@@ -39,8 +38,8 @@ class StudyJob {
     result.cells = static_cast<int64_t>(cells_.size());
     result.known = static_cast<int64_t>(found_.size());
     const double pass = estimate_evaluation_seconds(Subject(model_), text_, context_);
-    // Making the cells' weights, figures and divergences add about a sixth to a forward pass.
-    constexpr double kOverhead = 1.17;
+    // Making the cells' weights, figures and divergences add about a twentieth to a forward pass.
+    constexpr double kOverhead = 1.06;
     result.seconds = kOverhead * pass * static_cast<double>(result.cells - result.known);
     if (options_.sensitivity) {
       // Every layer twice, through the half of the model that lies behind it on average.
@@ -81,7 +80,7 @@ class StudyJob {
 
  private:
   int64_t sensitivity_windows() const {
-    const auto window = static_cast<int64_t>(text_.sample(0).state.tokens.size());
+    const int64_t window = text_.window();
     return std::clamp<int64_t>(options_.sensitivity_tokens / window, 1, text_.size());
   }
 
@@ -102,7 +101,7 @@ class StudyJob {
     for (const auto& stage : model_.stages()) study_.stages.push_back(stage->name());
     input.tokens = text_.tokens_used();
     input.windows = text_.size();
-    input.window = static_cast<int64_t>(text_.sample(0).state.tokens.size());
+    input.window = text_.window();
     input.growth_tokens = runner_.growth_windows() * input.window;
     input.seed = options_.seed;
   }
@@ -253,7 +252,7 @@ class StudyJob {
         const Matrix& weight = std::get<DenseTerm>(dense.terms.front()).weight;
         try {
           study_.pictures.push_back(
-              picture_of(weight.view(), *layer, pattern, format, options_.seed, context_));
+              picture_of(weight.view(), info, *layer, pattern, format, options_.seed, context_));
         } catch (const Error& error) {
           context_.log(LogLevel::kWarning, info.name + ": " + error.what());
         }
@@ -274,8 +273,6 @@ class StudyJob {
   int64_t done_tokens_ = 0;
 };
 
-}  // namespace
-
 void check_study(const Model& model, const StudyOptions& options) {
   if (options.grid.sparsity.empty() && options.grid.formats.empty()) {
     throw Error("interplay", "neither sparsity patterns nor formats; expected at least one cell");
@@ -289,17 +286,17 @@ void check_study(const Model& model, const StudyOptions& options) {
   }
 }
 
-Study run_study(const Model& model, const TextWindows& text, const TextWindows& calibration,
-                const StudyOptions& options, const ContentStore& store, Context& context) {
+StudySession::StudySession(const Model& model, const TextWindows& text,
+                           const TextWindows& calibration, const StudyOptions& options,
+                           const ContentStore& store, Context& context) {
   check_study(model, options);
-  return StudyJob(model, text, calibration, options, store, context).run();
+  job_ = std::make_unique<Job>(model, text, calibration, options, store, context);
 }
 
-StudyEstimate estimate_study(const Model& model, const TextWindows& text,
-                             const TextWindows& calibration, const StudyOptions& options,
-                             const ContentStore& store, Context& context) {
-  check_study(model, options);
-  return StudyJob(model, text, calibration, options, store, context).estimate();
-}
+StudySession::~StudySession() = default;
+
+StudyEstimate StudySession::estimate() { return job_->estimate(); }
+
+Study StudySession::run() { return job_->run(); }
 
 }  // namespace scant

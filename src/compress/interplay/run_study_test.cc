@@ -48,21 +48,17 @@ class StudyTest : public testing::Test {
   Study run(int threads = 0) {
     ThreadPool pool(threads);
     Context context{pool};
-    return run_study(*model_, text_, calibration_, options_, ContentStore(folder_), context);
+    const ContentStore store(folder_);
+    return StudySession(*model_, text_, calibration_, options_, store, context).run();
   }
 
   /// NLL by the plain way: every layer compressed, then evaluate().
   Evaluation plain_evaluation(const CellSpec& spec, const std::string& only = "",
                               int64_t tokens = 384) {
     ReplacedWeights weights(model_->weights(), std::nullopt);
-    uint64_t stream = 0;
     for (const LinearInfo& info : model_->linears()) {
-      CompressionSpec compression;
-      compression.pattern = spec.sparsity;
-      compression.format = spec.format;
-      compression.order = spec.order.value_or(Order::kSparsifyFirst);
-      compression.stream = stream++;
       if (!only.empty() && info.name != only) continue;
+      const CompressionSpec compression = plan_layer(recipe_of(spec, 0), info.name).weights;
       const LinearLayer dense = model_->weights().linear(info);
       weights.replace(info.name, compress_matrix(std::get<DenseTerm>(dense.terms[0]).weight.view(),
                                                  compression, Statistics{}, context_)
@@ -216,7 +212,7 @@ TEST(CompressCells, ACellThatFailsCarriesItsSentence) {
   wave.cells = {parse_cell("mxfp4"), parse_cell("2:4+mxfp4")};
   wave.figures = {SparsityPattern::parse("2:4")};
   const LayerCells cells = compress_cells(weight.view(), NumberFormat::parse("bf16", Role::kWeight),
-                                          wave, nullptr, 0, context);
+                                          wave, nullptr, "layer", context);
   for (const LayerCells::OfCell& cell : cells.cells) {
     EXPECT_THAT(cell.failure, testing::HasSubstr("row 2, column 5"));
     EXPECT_EQ(cell.values.size(), 0);

@@ -31,7 +31,7 @@ class LayerRanking {
       : model_(model),
         cell_(cell),
         store_(store),
-        seed_(seed),
+        recipe_(recipe_of(cell, seed)),
         context_(context),
         windows_(std::min(windows, text.size())) {
     if (cell.activations) activation_ = activation_format(*cell.format);
@@ -59,7 +59,8 @@ class LayerRanking {
       std::vector<Metric> ends = scores({&dense_, &compressed_});
       put("dense", ends[0]);
       put("full", ends[1]);
-      if (!all_known(result)) throw Error(store_folder(), "a finished layer cannot be read back");
+      if (!all_known(result))
+        throw Error("--sensitivity", "a finished layer cannot be read back from the store");
     }
     return result;
   }
@@ -74,8 +75,6 @@ class LayerRanking {
   std::optional<Metric> find(const std::string& kind, const std::string& layer = "") const {
     return store_.find_metric(cell_, variant(kind, layer));
   }
-  std::string store_folder() const { return model_.checkpoint().path(); }
-
   bool all_known(Sensitivity& result) const {
     const auto dense = find("dense");
     const auto full = find("full");
@@ -111,22 +110,15 @@ class LayerRanking {
 
   void compress(size_t stage) {
     const auto& linears = model_.stages()[stage]->linears();
-    const std::vector<LinearInfo> all = model_.linears();
     values_.clear();
     values_.resize(linears.size());
     context_.threads.parallel_for(static_cast<int64_t>(linears.size()), [&](int64_t i) {
       const LinearInfo& info = linears[static_cast<size_t>(i)];
       const LinearLayer dense = model_.weights().linear(info);
-      CompressionSpec spec;
-      spec.pattern = cell_.sparsity;
-      spec.format = cell_.format;
-      spec.order = cell_.order.value_or(Order::kSparsifyFirst);
-      spec.seed = seed_;
-      spec.stream =
-          static_cast<uint64_t>(std::ranges::find(all, info.name, &LinearInfo::name) - all.begin());
+      const LayerPlan plan = plan_layer(recipe_, info.name);
       const Matrix& weight = std::get<DenseTerm>(dense.terms.front()).weight;
       values_[static_cast<size_t>(i)] =
-          compress_matrix(weight.view(), spec, Statistics{}, context_).values;
+          compress_matrix(weight.view(), plan.weights, Statistics{}, context_).values;
     });
     compressed_stage_ = stage;
   }
@@ -185,7 +177,7 @@ class LayerRanking {
   const Model& model_;
   const CellSpec& cell_;
   const StudyStore& store_;
-  uint64_t seed_;
+  Recipe recipe_;
   Context& context_;
   int64_t windows_;
   std::optional<NumberFormat> activation_;

@@ -14,6 +14,11 @@ namespace scant {
 // The results of an interplay study (docs/guide/interplay-json.md): plain data that analysis,
 // reports and tests share. Figures follow docs/theory.md.
 
+/// The name of a cell from its spelled parts (empty: none): "dense", "2:4", "int4",
+/// "2:4+int4 sparsify-first"; with activations " activations" follows.
+std::string cell_name(const std::string& sparsity, const std::string& format,
+                      const std::optional<Order>& order, bool activations);
+
 /// What one cell of a study does to the model. Dense: neither pattern nor format.
 struct CellSpec {
   std::optional<SparsityPattern> sparsity;
@@ -21,8 +26,7 @@ struct CellSpec {
   std::optional<Order> order;  ///< with both a pattern and a format
   bool activations = false;    ///< the inputs of the linear layers in the same format
 
-  /// "dense", "2:4", "int4", "2:4+int4 sparsify-first"; with activations " activations" follows.
-  std::string name() const;
+  std::string name() const;  ///< cell_name() of its parts
 };
 
 /// What a cell costs and what the model says with it.

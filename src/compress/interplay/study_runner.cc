@@ -99,7 +99,7 @@ int64_t StudyRunner::cells_at_once() const {
 }
 
 int64_t StudyRunner::growth_windows() const {
-  const auto window = static_cast<int64_t>(text_.sample(0).state.tokens.size());
+  const int64_t window = text_.window();
   const int64_t per_window =
       4 * static_cast<int64_t>(model_.stages().size()) * window * model_.facts().hidden;
   return std::min(std::clamp<int64_t>(kGrowthMemory / per_window, 1, kMostGrowthWindows),
@@ -191,7 +191,7 @@ void StudyRunner::compress_stage(const Wave& wave, const Stage& stage,
     const Matrix* input = inputs_ ? inputs_->by_layer.at(info.name).get() : nullptr;
     layers[static_cast<size_t>(i)] =
         compress_cells(weight.view(), plain_format_of(model_.checkpoint().require(info.tensor)),
-                       wave, input, layer_number(info.name), context_);
+                       wave, input, info.name, context_);
   });
   double compress = 0;
   double figures = 0;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compress/interplay/cell_grid.h"
+
 namespace scant {
 namespace {
 
@@ -66,28 +68,19 @@ std::vector<Pair> swapped_pairs(ConstMatrixView weight, const SparsityPattern& p
   return pairs;
 }
 
-CompressedMatrix compress(ConstMatrixView weight, int64_t layer, const SparsityPattern& pattern,
-                          const NumberFormat& format, Order order, uint64_t seed,
-                          Context& context) {
-  CompressionSpec spec;
-  spec.pattern = pattern;
-  spec.format = format;
-  spec.order = order;
-  spec.seed = seed;
-  spec.stream = static_cast<uint64_t>(layer);
-  return compress_matrix(weight, spec, Statistics{}, context);
-}
-
 }  // namespace
 
-TensorPicture picture_of(ConstMatrixView weight, int64_t layer, const SparsityPattern& pattern,
-                         const NumberFormat& format, uint64_t seed, Context& context) {
-  const CompressedMatrix first =
-      compress(weight, layer, pattern, format, Order::kSparsifyFirst, seed, context);
-  const CompressedMatrix second =
-      compress(weight, layer, pattern, format, Order::kQuantizeFirst, seed, context);
+TensorPicture picture_of(ConstMatrixView weight, const LinearInfo& info, int64_t number,
+                         const SparsityPattern& pattern, const NumberFormat& format, uint64_t seed,
+                         Context& context) {
+  const auto compressed = [&](Order order) {
+    const Recipe recipe = recipe_of({pattern, format, order, false}, seed);
+    return compress_matrix(weight, plan_layer(recipe, info.name).weights, Statistics{}, context);
+  };
+  const CompressedMatrix first = compressed(Order::kSparsifyFirst);
+  const CompressedMatrix second = compressed(Order::kQuantizeFirst);
   TensorPicture picture;
-  picture.layer = layer;
+  picture.layer = number;
   picture.sparsity = pattern.spelling();
   picture.format = format.spelling();
   for (int64_t r = 0; r < weight.rows; ++r) {
