@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/file_map.h"
 #include "evaluate/perplexity.h"
+#include "methods/joint/joint_solver.h"
 #include "report/compression_report.h"
 #include "report/table.h"
 
@@ -20,12 +21,24 @@ struct Options {
   std::string model;
   std::string out;
   std::string sparsity, weights, activations, order, recipe, text;
+  std::string pruner, quantizer, joint;
+  std::string calibration, propagate = "compressed";
+  int64_t samples = 128;
   std::vector<std::string> only, skip;
   std::optional<uint64_t> seed;
   std::string to = "dense";
   WindowProtocol protocol;
-  bool dry_run = false, print_recipe = false, force = false;
+  bool dry_run = false, print_recipe = false, force = false, resume = false;
 };
+
+template <typename Methods>
+std::string names_of(const Methods& methods) {
+  std::string names;
+  for (const auto& method : methods) {
+    names += (names.empty() ? "" : ", ") + std::string(method.name);
+  }
+  return names;
+}
 
 std::vector<NamePattern> name_patterns(const std::vector<std::string>& texts, const char* option) {
   std::vector<NamePattern> patterns;
@@ -42,12 +55,48 @@ auto parse_option(const char* option, const std::string& text, Parse parse) {
   }
 }
 
+/// The order and the methods that the flags mean. With calibration text and nothing said the
+/// calibrated methods are meant, and with both a pattern and a format the joint one.
+struct Methods {
+  Order order = Order::kSparsifyFirst;
+  StepMethods names;
+};
+
+Methods methods_of(const Options& options, bool both) {
+  const bool separate = !options.pruner.empty() || !options.quantizer.empty();
+  if (!options.joint.empty() && separate) {
+    throw Error("--joint", "stands for both steps; expected no --pruner or --quantizer beside it");
+  }
+  if (!options.joint.empty() && !both) {
+    throw Error("--joint", "has a meaning only with both --sparsity and --weights");
+  }
+  if (!options.order.empty() && !both) {
+    throw Error("--order", "has a meaning only with both --sparsity and --weights");
+  }
+  Methods methods;
+  if (!options.order.empty()) methods.order = parse_option("--order", options.order, parse_order);
+  const bool joint_order = !options.order.empty() && methods.order == Order::kJoint;
+  if (!options.joint.empty() && !options.order.empty() && !joint_order) {
+    throw Error("--joint", "has no order; expected no --order beside it");
+  }
+  if (joint_order && separate) {
+    throw Error("--order", "joint is one step; expected no --pruner or --quantizer beside it");
+  }
+  if (!options.calibration.empty()) {
+    methods.names = {"sparsegpt", "gptq", joint_order ? "gain_mask" : "one-pass"};
+    if (both && options.order.empty() && !separate) methods.order = Order::kJoint;
+  }
+  if (!options.joint.empty()) {
+    methods.order = Order::kJoint;
+    methods.names.joint = options.joint;
+  }
+  if (!options.pruner.empty()) methods.names.pruner = options.pruner;
+  if (!options.quantizer.empty()) methods.names.quantizer = options.quantizer;
+  return methods;
+}
+
 /// The steps that the flags mean, in their order of application.
 std::vector<RecipeStep> steps_of(const Options& options) {
-  const Order order = options.order.empty()
-                          ? Order::kSparsifyFirst
-                          : parse_option("--order", options.order,
-                                         [](const std::string& text) { return parse_order(text); });
   std::optional<SparsityPattern> pattern;
   std::optional<NumberFormat> format;
   std::optional<NumberFormat> activations;
@@ -59,26 +108,32 @@ std::vector<RecipeStep> steps_of(const Options& options) {
       return NumberFormat::parse(text, Role::kWeight);
     });
   }
-  if (!options.order.empty() && !(pattern && format)) {
-    throw Error("--order", "has a meaning only with both --sparsity and --weights");
-  }
   if (!options.activations.empty()) {
     activations = parse_option("--activations", options.activations, [](const std::string& text) {
       return NumberFormat::parse(text, Role::kActivation);
     });
   }
-  return data_free_steps(pattern, format, order, activations);
+  if (!options.pruner.empty() && !pattern) {
+    throw Error("--pruner", "has a meaning only with --sparsity");
+  }
+  if (!options.quantizer.empty() && !format) {
+    throw Error("--quantizer", "has a meaning only with --weights");
+  }
+  const Methods methods = methods_of(options, pattern && format);
+  return steps_for(pattern, format, methods.order, activations, methods.names);
 }
 
 Recipe recipe_of(const Options& options) {
   const bool flags = !options.sparsity.empty() || !options.weights.empty() ||
-                     !options.activations.empty() || !options.order.empty();
+                     !options.activations.empty() || !options.order.empty() ||
+                     !options.pruner.empty() || !options.quantizer.empty() ||
+                     !options.joint.empty();
   Recipe recipe;
   if (!options.recipe.empty()) {
     if (flags)
       throw Error("--recipe",
-                  "says what --sparsity, --weights, --order and --activations say; expected one or "
-                  "the other");
+                  "says what --sparsity, --weights, --order, --activations and the methods say; "
+                  "expected one or the other");
     recipe = Recipe::parse_yaml(read_file(options.recipe), options.recipe);
   } else {
     recipe.steps = steps_of(options);
@@ -140,6 +195,21 @@ void compare(const Model& model, const Options& options, Shell& shell) {
                   evaluation.divergence->kl.value, 100 * evaluation.divergence->top1_agreement));
 }
 
+Calibration read_calibration(const Model& model, const Options& options, Shell& shell) {
+  Calibration calibration;
+  const uint64_t seed = options.seed.value_or(0);
+  const std::vector<int32_t> ids =
+      text_ids(model, options.calibration, options.protocol.window, shell.context());
+  calibration.windows =
+      draw_windows(ids, options.samples, options.protocol.window, seed, options.calibration);
+  calibration.from_compressed = options.propagate == "compressed";
+  const auto count = static_cast<int64_t>(calibration.windows.size());
+  shell.note(fmt::format("Calibration: {} windows of {} tokens from {}{}\n", count,
+                         options.protocol.window, options.calibration,
+                         count < options.samples ? ", all that it holds" : ""));
+  return calibration;
+}
+
 void run(const Options& options, Shell& shell) {
   const Recipe recipe = recipe_of(options);
   if (options.print_recipe) {
@@ -157,8 +227,11 @@ void run(const Options& options, Shell& shell) {
   if (!options.text.empty()) {  // found now, not after the work
     text_windows(*model, options.text, options.protocol, shell.context());
   }
-  const CompressionResult result =
-      compress_model(*model, recipe, options.out, options.force, shell.context());
+  std::optional<Calibration> calibration;
+  if (!options.calibration.empty()) calibration = read_calibration(*model, options, shell);
+  const CompressionJob job{options.out, options.force, calibration ? &*calibration : nullptr,
+                           options.resume};
+  const CompressionResult result = compress_model(*model, recipe, job, shell.context());
   shell.result(compression_text(result, shell.bold()));
   shell.note(fmt::format(
       "Wrote {} ({} of simulated values, {}) in {}. It loads in transformers as it is.\n",
@@ -192,18 +265,36 @@ std::function<void(Shell&)> add_compress(CLI::App& app) {
                  "Number format of the inputs of the compressed layers, such as int8");
   app.add_option("--recipe", options->recipe,
                  "YAML file with steps and overrides instead of the flags");
+  app.add_option("--calibration", options->calibration,
+                 "Text whose inputs to the layers the calibrated methods read");
+  app.add_option("--samples", options->samples, "Calibration windows")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--propagate", options->propagate,
+                 "What feeds the next block: the compressed block's outputs or the dense one's")
+      ->check(CLI::IsMember({"compressed", "dense"}))
+      ->capture_default_str();
+  app.add_option("--pruner", options->pruner, "How weights are pruned: " + names_of(all_pruners()));
+  app.add_option("--quantizer", options->quantizer,
+                 "How codes are chosen: " + names_of(all_quantizers()));
+  app.add_option("--joint", options->joint,
+                 "One method for both instead: " + names_of(all_joint_solvers()));
+  app.add_flag("--resume", options->resume,
+               "Go on from the finished blocks that an interrupted run left beside OUT");
   app.add_option("--only", options->only,
                  "Only layers whose names match this regular expression (repeatable)");
   app.add_option("--skip", options->skip,
                  "Not the layers whose names match this regular expression (repeatable)");
   app.add_option("--seed", options->seed,
-                 "Seed of stochastic rounding (default: the recipe's, or 0)");
+                 "Seed of stochastic rounding and of the choice of windows (default: the recipe's, "
+                 "or 0)");
   app.add_option("--to", options->to,
                  "What OUT holds: dense, the simulated values as a Hugging Face folder")
       ->check(CLI::IsMember({"dense"}))
       ->capture_default_str();
   app.add_option("--text", options->text, "Text file: report perplexity of MODEL and OUT on it");
-  app.add_option("--window", options->protocol.window, "Tokens in a window for --text")
+  app.add_option("--window", options->protocol.window,
+                 "Tokens in a window for --text and --calibration")
       ->capture_default_str();
   app.add_option("--max-tokens", options->protocol.max_tokens, "First N tokens of --text")
       ->check(CLI::PositiveNumber);

@@ -8,14 +8,13 @@
 
 namespace scant {
 
-TextWindows text_windows(const Model& model, const std::string& file,
-                         const WindowProtocol& protocol, Context& context) {
-  protocol.validate();
+std::vector<int32_t> text_ids(const Model& model, const std::string& file, int64_t window,
+                              Context& context) {
   const int64_t positions = model.facts().positions;
-  if (positions != 0 && protocol.window > positions) {
+  if (positions != 0 && window > positions) {
     throw Error("--window",
-                fmt::format("{} is longer than the model's context; expected at most {}",
-                            protocol.window, positions));
+                fmt::format("{} is longer than the model's context; expected at most {}", window,
+                            positions));
   }
   const std::string text = read_file(file);
   const auto tokenizer = Tokenizer::load(model.checkpoint());
@@ -30,7 +29,13 @@ TextWindows text_windows(const Model& model, const std::string& file,
   }
   context.log(LogLevel::kDebug,
               fmt::format("{}: {} bytes, {} tokens", file, text.size(), ids.size()));
-  return TextWindows(std::move(ids), protocol, file);
+  return ids;
+}
+
+TextWindows text_windows(const Model& model, const std::string& file,
+                         const WindowProtocol& protocol, Context& context) {
+  protocol.validate();
+  return TextWindows(text_ids(model, file, protocol.window, context), protocol, file);
 }
 
 void require_same_tokenizer(const Model& model, const Model& reference) {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/context.h"
 #include "evaluate/sample_source.h"
@@ -8,8 +10,12 @@
 
 namespace scant {
 
-/// Tokenizes a text file with the model's tokenizer (no special tokens) and cuts it into windows.
-/// Throws Error naming the option if the window is longer than the model's context.
+/// Tokenizes a text file with the model's tokenizer, no special tokens, for windows of `window`.
+/// Throws Error naming the option if that is longer than the model's context.
+std::vector<int32_t> text_ids(const Model& model, const std::string& file, int64_t window,
+                              Context& context);
+
+/// text_ids() cut into windows.
 TextWindows text_windows(const Model& model, const std::string& file,
                          const WindowProtocol& protocol, Context& context);
 

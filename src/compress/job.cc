@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <map>
 
 #include "checkpoint/folder_writer.h"
 #include "compress/dense_folder.h"
+#include "compress/model_fingerprint.h"
 #include "compress/scant_json.h"
 #include "core/error.h"
+#include "core/hash.h"
 #include "core/stopwatch.h"
 #include "core/version.h"
 
@@ -95,17 +98,17 @@ double share_of_zeros(std::span<const float> values) {
   return static_cast<double>(zeros) / static_cast<double>(std::max<size_t>(values.size(), 1));
 }
 
-/// Compresses one layer and writes it.
-LayerResult write_layer(const Model& model, const PlannedLayer& layer, FolderWriter& writer,
-                        Context& context) {
-  CompressedMatrix compressed = compress_layer(model, layer, context);
-  LayerResult result{layer, compressed.error, share_of_zeros(compressed.values.values()), ""};
+/// Writes one compressed layer.
+LayerResult write_layer(const Model& model, const PlannedLayer& layer, CompressedLayer compressed,
+                        FolderWriter& writer) {
+  LayerResult result{layer, compressed.error, compressed.output_error,
+                     share_of_zeros(compressed.values.values()), ""};
   const StoredTensor& stored = model.checkpoint().require(layer.info.tensor);
   const CompressionSpec& spec = layer.plan.weights;
   if (spec.pattern) {
     const NumberFormat format = spec.format ? *spec.format : plain_format_of(stored);
-    result.planned.size = stored_size(layer.info.outputs, layer.info.inputs, format, spec.pattern,
-                                      compressed.mask->kept());
+    result.planned.size =
+        stored_size(layer.info.outputs, layer.info.inputs, format, spec.pattern, compressed.kept);
   }
   const Matrix values = stored_orientation(layer.info, std::move(compressed.values));
   const DType dtype =
@@ -116,39 +119,119 @@ LayerResult write_layer(const Model& model, const PlannedLayer& layer, FolderWri
   return result;
 }
 
+/// The finished layers of a calibrated job, in a folder beside its output until that is written.
+class FinishedBlocks {
+ public:
+  FinishedBlocks(const Model& model, const Recipe& recipe, const CompressionJob& job)
+      : store_(prepared(job)), layers_(store_, job_key(model, recipe, *job.calibration)) {}
+
+  const LayerStore& layers() const { return layers_; }
+
+  CompressedLayer take(const PlannedLayer& layer) const {
+    auto found = layers_.find(layer.info.name, layer.info.outputs, layer.info.inputs);
+    if (!found) throw Error(store_.folder(), layer.info.name + " cannot be read back");
+    return std::move(*found);
+  }
+
+  void remove() const {
+    std::error_code ignored;
+    std::filesystem::remove_all(store_.folder(), ignored);
+  }
+
+ private:
+  static std::string prepared(const CompressionJob& job) {
+    const std::filesystem::path out(job.out);
+    const std::string folder = (out.has_filename() ? out : out.parent_path()).string() + ".blocks";
+    std::error_code ignored;
+    if (!job.resume && std::filesystem::exists(folder, ignored)) {
+      if (!job.overwrite) {
+        throw Error(folder,
+                    "was left by an interrupted run; --resume goes on from there, --force starts "
+                    "anew");
+      }
+      std::filesystem::remove_all(folder, ignored);
+    }
+    return folder;
+  }
+
+  static std::string job_key(const Model& model, const Recipe& recipe,
+                             const Calibration& calibration) {
+    Hasher hasher;
+    hasher.add(model_fingerprint(model)).add(recipe.to_yaml());
+    hasher.add(calibration.from_compressed ? "compressed" : "dense");
+    for (const auto& window : calibration.windows) {
+      hasher.add(std::to_string(window.size())).add(std::as_bytes(std::span(window)));
+    }
+    // Raised when what is computed changes between releases.
+    constexpr int kResultsVersion = 1;
+    return "compress " + std::to_string(kResultsVersion) + "\tjob=" + hasher.hex();
+  }
+
+  ContentStore store_;
+  LayerStore layers_;
+};
+
+void require_calibration(const CompressionPlan& plan, const CompressionJob& job) {
+  for (const PlannedLayer& layer : plan.layers) {
+    if (!layer.plan.changes_weights() || !needs_calibration(layer.plan.weights)) continue;
+    if (job.calibration == nullptr) {
+      throw Error("--calibration", "missing; expected a text file, which the method of layer " +
+                                       layer.info.name + " needs");
+    }
+    if (layer.info.block < 0) {
+      throw Error(
+          "recipe: layer " + layer.info.name,
+          "its method needs calibrated inputs, which only linear layers of the blocks have; "
+          "expected magnitude, rtn or gain_mask");
+    }
+  }
+}
+
 }  // namespace
 
 CompressedMatrix compress_layer(const Model& model, const PlannedLayer& layer, Context& context) {
   return compress_rows(model, layer, layer.info.outputs, context);
 }
 
-CompressionResult compress_model(const Model& model, const Recipe& recipe, const std::string& out,
-                                 bool overwrite, Context& context) {
+CompressionResult compress_model(const Model& model, const Recipe& recipe,
+                                 const CompressionJob& job, Context& context) {
   const Stopwatch watch;
   CompressionResult result;
   result.plan = make_plan(model, recipe);
+  require_calibration(result.plan, job);
   std::map<std::string, const PlannedLayer*, std::less<>> by_tensor;
   for (const PlannedLayer& layer : result.plan.layers) {
     if (layer.plan.changes_weights()) by_tensor[layer.info.tensor] = &layer;
   }
   const Checkpoint& checkpoint = model.checkpoint();
-  AtomicFolder folder(out, overwrite);
+  AtomicFolder folder(job.out, job.overwrite);
+  std::optional<FinishedBlocks> blocks;
+  if (job.calibration != nullptr) {
+    blocks.emplace(model, recipe, job);
+    result.calibration =
+        compress_blocks(model, result.plan, *job.calibration, blocks->layers(), context);
+  }
   FolderWriter writer(folder, plan_like(checkpoint));
   int64_t total = 0;
   for (const StoredTensor& tensor : checkpoint.tensors()) total += element_count(tensor.shape);
   int64_t done = 0;
   for (const StoredTensor& tensor : checkpoint.tensors()) {
-    if (context.cancelled()) throw Error(out, "stopped; nothing was written");
+    if (context.cancelled()) throw Error(job.out, "stopped; nothing was written");
     const auto planned = by_tensor.find(tensor.name);
     if (planned == by_tensor.end()) {
       const DType dtype = copy_tensor(checkpoint, tensor, writer);
       result.widened |= dtype == DType::kF32 && tensor.dtype != DType::kF32;
     } else {
-      result.layers.push_back(write_layer(model, *planned->second, writer, context));
+      const PlannedLayer& layer = *planned->second;
+      CompressedLayer compressed =
+          blocks && layer.info.block >= 0
+              ? blocks->take(layer)
+              : CompressedLayer::from(compress_layer(model, layer, context));
+      result.layers.push_back(write_layer(model, layer, std::move(compressed), writer));
       result.widened |= result.layers.back().dtype == "F32" && tensor.dtype != DType::kF32;
     }
     done += element_count(tensor.shape);
-    context.progress({"compress", done, total, "weights"});
+    context.progress({"write", done, total, "weights"});
   }
   writer.close();
   result.written_bytes = static_cast<int64_t>(writer.total_bytes());
@@ -161,6 +244,7 @@ CompressionResult compress_model(const Model& model, const Recipe& recipe, const
   description.write(scant_json(model, recipe, result, kVersion));
   description.close();
   folder.commit();
+  if (blocks) blocks->remove();
   result.seconds = watch.seconds();
   return result;
 }

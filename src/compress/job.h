@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "compress/calibrated_blocks.h"
 #include "compress/plan.h"
 #include "core/context.h"
 
@@ -13,8 +14,9 @@ namespace scant {
 struct LayerResult {
   PlannedLayer planned;  ///< with the real size
   MatrixError error;
-  double zeros = 0;   ///< share of weights that are zero in the result
-  std::string dtype;  ///< how its values are stored in the dense folder
+  std::optional<double> output_error;  ///< relative, on the calibration windows
+  double zeros = 0;                    ///< share of weights that are zero in the result
+  std::string dtype;                   ///< how its values are stored in the dense folder
 };
 
 struct CompressionResult {
@@ -23,16 +25,28 @@ struct CompressionResult {
   int64_t written_bytes = 0;  ///< safetensors files of OUT
   bool widened = false;       ///< some layer had to be stored as F32
   double seconds = 0;
+  CalibrationTimes calibration;  ///< of these; zeros without calibration
+};
+
+/// Where a job writes, and what it may use.
+struct CompressionJob {
+  std::string out;
+  bool overwrite = false;
+  const Calibration* calibration = nullptr;  ///< null: data-free methods only
+  /// Go on from the finished layers that an interrupted run left in `out`.blocks.
+  bool resume = false;
 };
 
 /// Compresses every planned layer and writes a Hugging Face folder that holds the simulated values:
 /// dtype of the source where every value stays exact, else F32; config.json, tokenizer and shards
-/// like the source's, and scant.json. The folder appears whole or not at all. Memory: one layer.
-/// Throws Error on NaN or infinite weights (tensor and index named) and on I/O failures.
-CompressionResult compress_model(const Model& model, const Recipe& recipe, const std::string& out,
-                                 bool overwrite, Context& context);
+/// like the source's, and scant.json. The folder appears whole or not at all. Memory: one layer;
+/// with calibration as compress_blocks(), whose finished layers wait in `out`.blocks meanwhile.
+/// Throws Error on NaN or infinite weights (tensor and index named), on I/O failures, and if a
+/// method needs calibration and there is none.
+CompressionResult compress_model(const Model& model, const Recipe& recipe,
+                                 const CompressionJob& job, Context& context);
 
-/// Compresses one planned layer of a model, as compress_model does.
+/// Compresses one planned layer of a model with data-free methods, as compress_model does.
 CompressedMatrix compress_layer(const Model& model, const PlannedLayer& layer, Context& context);
 
 /// Expected cost of a job: measured on a few rows of each kind of layer, then scaled.

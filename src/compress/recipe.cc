@@ -82,15 +82,16 @@ class Planner {
 
 }  // namespace
 
-std::vector<RecipeStep> data_free_steps(const std::optional<SparsityPattern>& pattern,
-                                        const std::optional<NumberFormat>& format, Order order,
-                                        const std::optional<NumberFormat>& activations) {
+std::vector<RecipeStep> steps_for(const std::optional<SparsityPattern>& pattern,
+                                  const std::optional<NumberFormat>& format, Order order,
+                                  const std::optional<NumberFormat>& activations,
+                                  const StepMethods& methods) {
   std::vector<RecipeStep> steps;
   if (pattern && format && order == Order::kJoint) {
-    steps.push_back({StepKind::kJoint, pattern, format, "gain_mask", {}});
+    steps.push_back({StepKind::kJoint, pattern, format, methods.joint, {}});
   } else {
-    if (pattern) steps.push_back({StepKind::kSparsify, pattern, std::nullopt, "magnitude", {}});
-    if (format) steps.push_back({StepKind::kQuantize, std::nullopt, format, "rtn", {}});
+    if (pattern) steps.push_back({StepKind::kSparsify, pattern, std::nullopt, methods.pruner, {}});
+    if (format) steps.push_back({StepKind::kQuantize, std::nullopt, format, methods.quantizer, {}});
     if (order == Order::kQuantizeFirst) std::swap(steps.front(), steps.back());
   }
   if (activations) steps.push_back({StepKind::kActivations, std::nullopt, activations, "", {}});

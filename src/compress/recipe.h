@@ -49,11 +49,19 @@ struct Recipe {
   std::string to_yaml() const;
 };
 
-/// The data-free steps, in their order of application, that a pattern, a format or both mean: what
-/// the flags of `scant compress` and a cell of a study say. `order` counts only with both.
-std::vector<RecipeStep> data_free_steps(const std::optional<SparsityPattern>& pattern,
-                                        const std::optional<NumberFormat>& format, Order order,
-                                        const std::optional<NumberFormat>& activations);
+/// The methods of steps, by their names in all_pruners(), all_quantizers(), all_joint_solvers().
+struct StepMethods {
+  std::string pruner = "magnitude";
+  std::string quantizer = "rtn";
+  std::string joint = "gain_mask";
+};
+
+/// The steps, in their order of application, that a pattern, a format or both mean: what the flags
+/// of `scant compress` and a cell of a study say. `order` counts only with both.
+std::vector<RecipeStep> steps_for(const std::optional<SparsityPattern>& pattern,
+                                  const std::optional<NumberFormat>& format, Order order,
+                                  const std::optional<NumberFormat>& activations,
+                                  const StepMethods& methods = {});
 
 /// What the recipe means for one layer.
 struct LayerPlan {

@@ -170,11 +170,11 @@ class Reader {
   static std::string default_method(StepKind kind) {
     switch (kind) {
       case StepKind::kSparsify:
-        return "magnitude";
+        return StepMethods{}.pruner;
       case StepKind::kQuantize:
-        return "rtn";
+        return StepMethods{}.quantizer;
       case StepKind::kJoint:
-        return "gain_mask";
+        return StepMethods{}.joint;
       case StepKind::kActivations:
         return "";
     }

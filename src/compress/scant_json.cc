@@ -37,10 +37,12 @@ Json layer_json(const LayerResult& layer) {
   if (spec.pattern) json["sparsity"] = spec.pattern->spelling();
   if (spec.format) json["format"] = spec.format->spelling();
   if (spec.pattern && spec.format) json["order"] = order_name(spec.order);
+  json["method"] = method_names(spec);
   json["zeros"] = layer.zeros;
   json["dtype"] = layer.dtype;
   json["size"] = size_json(layer.planned.size);
   json["error"] = error_json(layer.error);
+  if (layer.output_error) json["error"]["output_relative"] = *layer.output_error;
   return json;
 }
 

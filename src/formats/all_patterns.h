@@ -25,6 +25,8 @@ concept PatternFamily = std::equality_comparable<P> &&
   { P::parse(spelling) } -> std::same_as<std::optional<P>>;
   { pattern.spelling() } -> std::same_as<std::string>;
   { pattern.select(scores, context) } -> std::same_as<Mask>;
+  /// As SparsityPattern::select_columns().
+  { pattern.select_columns(scores, size, size, context) } -> std::same_as<std::optional<Mask>>;
   { pattern.allows(mask) } -> std::same_as<bool>;
   /// The largest number of weights that select() keeps of rows x cols.
   { pattern.most_kept(size, size) } -> std::same_as<int64_t>;

@@ -1,11 +1,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <set>
 
+#include "core/testing_golden_file.h"
 #include "formats/quantized_test.h"
 
 namespace scant {
@@ -28,61 +26,26 @@ struct Goldens {
   std::vector<Table> tables;
 };
 
-class GoldenReader {
- public:
-  explicit GoldenReader(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    bytes_.assign(std::istreambuf_iterator<char>(file), {});
-  }
-
-  Goldens read() {
-    Goldens goldens;
-    if (text(8) != "SCNTNUM1") throw std::runtime_error("numbers.bin: wrong magic");
-    for (uint32_t count = number(); count > 0; --count) {
-      const uint32_t rows = number();
-      const uint32_t cols = number();
-      goldens.inputs.push_back(matrix(rows, cols));
-    }
-    for (uint32_t count = number(); count > 0; --count) {
-      const std::string spelling = text(number());
-      const Role role = text(1)[0] == 0 ? Role::kWeight : Role::kActivation;
-      const uint32_t input = number();
-      const Matrix& shape = goldens.inputs.at(input);
-      goldens.cases.push_back({spelling, role, input, matrix(shape.rows(), shape.cols())});
-    }
-    for (uint32_t count = number(); count > 0; --count) {
-      const std::string spelling = text(number());
-      const uint32_t codes = number();
-      goldens.tables.push_back({spelling, matrix(1, codes)});
-    }
-    if (at_ != bytes_.size()) throw std::runtime_error("numbers.bin: bytes left over");
-    return goldens;
-  }
-
- private:
-  std::string text(size_t size) {
-    if (size > bytes_.size() - at_) throw std::runtime_error("numbers.bin: cut off");
-    at_ += size;
-    return {bytes_.data() + at_ - size, size};
-  }
-  uint32_t number() {
-    uint32_t value = 0;
-    std::memcpy(&value, text(4).data(), 4);
-    return value;
-  }
-  Matrix matrix(int64_t rows, int64_t cols) {
-    Matrix values(rows, cols);
-    const std::string data = text(values.values().size_bytes());
-    std::memcpy(values.data(), data.data(), data.size());
-    return values;
-  }
-
-  std::vector<char> bytes_;
-  size_t at_ = 0;
-};
-
 Goldens read_goldens() {
-  return GoldenReader(SCANT_SOURCE_DIR "/tests/goldens/numbers/numbers.bin").read();
+  GoldenFile file(SCANT_SOURCE_DIR "/tests/goldens/numbers/numbers.bin", "SCNTNUM1");
+  Goldens goldens;
+  for (uint32_t count = file.number(); count > 0; --count) {
+    const uint32_t rows = file.number();
+    goldens.inputs.push_back(file.matrix(rows, file.number()));
+  }
+  for (uint32_t count = file.number(); count > 0; --count) {
+    const std::string spelling = file.text();
+    const Role role = file.bytes(1)[0] == 0 ? Role::kWeight : Role::kActivation;
+    const uint32_t input = file.number();
+    const Matrix& shape = goldens.inputs.at(input);
+    goldens.cases.push_back({spelling, role, input, file.matrix(shape.rows(), shape.cols())});
+  }
+  for (uint32_t count = file.number(); count > 0; --count) {
+    const std::string spelling = file.text();
+    goldens.tables.push_back({spelling, file.matrix(1, file.number())});
+  }
+  file.require_end();
+  return goldens;
 }
 
 using NumberGoldens = Quantized;

@@ -32,6 +32,13 @@ Mask SparsityPattern::select(const Scores& scores, Context& context) const {
   return std::visit([&](const auto& family) { return family.select(scores, context); }, pattern);
 }
 
+std::optional<Mask> SparsityPattern::select_columns(const Scores& scores, int64_t begin,
+                                                    int64_t total, Context& context) const {
+  return std::visit(
+      [&](const auto& family) { return family.select_columns(scores, begin, total, context); },
+      pattern);
+}
+
 bool SparsityPattern::allows(const Mask& mask) const {
   return std::visit([&](const auto& family) { return family.allows(mask); }, pattern);
 }

@@ -28,6 +28,12 @@ struct SparsityPattern {
   /// (`Scores` says how a unit is scored). On equal scores the lower index is pruned first.
   /// Deterministic for any number of threads.
   Mask select(const Scores& scores, Context& context) const;
+  /// The mask of columns [begin, begin + scores.values.cols) of a matrix of `total` columns, chosen
+  /// from their scores alone, for solvers that go through the columns range by range: the counts of
+  /// ranges that follow each other add up to that of the matrix. Nothing where units of the pattern
+  /// reach across ranges.
+  std::optional<Mask> select_columns(const Scores& scores, int64_t begin, int64_t total,
+                                     Context& context) const;
   /// select() by magnitude.
   Mask select_magnitude(ConstMatrixView values, Context& context) const {
     return select({values, Scores::Kind::kMagnitude}, context);

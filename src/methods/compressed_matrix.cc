@@ -35,6 +35,12 @@ MaskedCodes compress_both(const CompressionProblem& problem, const CompressionSp
   return find_joint_solver(spec.joint)->solve(problem, values, context);
 }
 
+/// Whether codes come from a solver and not from rounding each weight.
+bool chooses_codes(const CompressionSpec& spec) {
+  if (spec.pattern && spec.order == Order::kJoint) return find_joint_solver(spec.joint)->calibrated;
+  return find_quantizer(spec.quantizer)->calibrated;
+}
+
 }  // namespace
 
 std::string_view order_name(Order order) {
@@ -76,16 +82,40 @@ std::optional<std::string> refusal(const CompressionSpec& spec) {
   if (spec.format && spec.format->role != Role::kWeight) {
     return spec.format->spelling() + " is spelled for activations; a weight needs a weight format";
   }
+  if (spec.format && spec.format->stochastic && chooses_codes(spec)) {
+    return fmt::format(
+        "{} chooses the codes itself; :stoch has a meaning only with rtn",
+        quoted_part(spec.order == Order::kJoint && spec.pattern ? spec.joint : spec.quantizer));
+  }
   if (spec.format) return layout_refusal(*spec.format, spec.pattern);
   return std::nullopt;
+}
+
+std::string method_names(const CompressionSpec& spec) {
+  if (!spec.format) return spec.pruner;
+  if (!spec.pattern) return spec.quantizer;
+  if (spec.order == Order::kJoint) return spec.joint;
+  const bool first = spec.order == Order::kSparsifyFirst;
+  return (first ? spec.pruner : spec.quantizer) + ", " + (first ? spec.quantizer : spec.pruner);
+}
+
+bool needs_calibration(const CompressionSpec& spec) {
+  if (spec.pattern && spec.format && spec.order == Order::kJoint) {
+    return find_joint_solver(spec.joint)->calibrated;
+  }
+  return (spec.pattern && find_pruner(spec.pruner)->calibrated) ||
+         (spec.format && find_quantizer(spec.quantizer)->calibrated);
 }
 
 CompressedMatrix compress_matrix(ConstMatrixView weight, const CompressionSpec& spec,
                                  const Statistics& statistics, Context& context) {
   if (const auto sentence = refusal(spec)) throw Error("compress", *sentence);
+  if (needs_calibration(spec) && statistics.inputs == nullptr) {
+    throw Error("compress", "its method needs calibration text");
+  }
   check_finite(weight, &context);
   CompressedMatrix result;
-  result.values = Matrix(weight.rows, weight.cols);
+  if (spec.format) result.values = Matrix(weight.rows, weight.cols);
   const Pruner* pruner = find_pruner(spec.pruner);
   const Quantizer* quantizer = find_quantizer(spec.quantizer);
   if (spec.pattern && spec.format) {
@@ -99,11 +129,14 @@ CompressedMatrix compress_matrix(ConstMatrixView weight, const CompressionSpec& 
     result.quantized = quantizer->quantize(weight, *spec.format, options, statistics,
                                            result.values.view(), context);
   } else {
-    result.mask = pruner->select(weight, *spec.pattern, statistics, context);
-    for (int64_t r = 0; r < weight.rows; ++r) {
-      std::copy_n(weight.row(r), weight.cols, result.values.row(r));
-    }
+    PrunedMatrix pruned = pruner->prune(weight, {*spec.pattern, statistics}, context);
+    result.mask = std::move(pruned.mask);
+    result.values = pruned.values.size() > 0 ? std::move(pruned.values) : Matrix::copy_of(weight);
     prune_values(result.values.view(), *result.mask, context);
+  }
+  if (statistics.inputs != nullptr) {
+    result.output_error =
+        relative_output_error(weight, result.values.view(), *statistics.inputs, context);
   }
   result.error =
       matrix_error(weight, result.values.view(), result.mask ? &*result.mask : nullptr, context);

@@ -8,12 +8,13 @@
 #include "formats/mask.h"
 #include "formats/pattern.h"
 #include "formats/quantized.h"
+#include "methods/input_statistics.h"
 
 namespace scant {
 
 /// What a method needs to know of a layer besides its weight. Empty for data-free methods.
 struct Statistics {
-  const Matrix* gram = nullptr;  ///< H = X^T X, features x features
+  const InputStatistics* inputs = nullptr;
 };
 
 /// Errors of a compressed matrix against the dense one.
@@ -31,6 +32,9 @@ struct CompressedMatrix {
   std::optional<Mask> mask;
   Matrix values;  ///< simulated: code times scale, zero where pruned
   MatrixError error;
+  /// sqrt(tr(E H E^T) / tr(W H W^T)), the relative error of the layer's output on calibration
+  /// text; nothing without statistics.
+  std::optional<double> output_error;
 };
 
 /// q(s(x)), s(q(x)), and the mask by gain (docs/theory.md).
@@ -63,6 +67,12 @@ CompressedMatrix compress_matrix(ConstMatrixView weight, const CompressionSpec& 
 /// The sentence that refuses this combination, or nothing if it is supported. What
 /// docs/guide/support.md prints.
 std::optional<std::string> refusal(const CompressionSpec& spec);
+
+/// Its methods in their order: "rtn", "sparsegpt, gptq", "one-pass".
+std::string method_names(const CompressionSpec& spec);
+
+/// Whether one of its methods reads Statistics::inputs. The spec must not be refused.
+bool needs_calibration(const CompressionSpec& spec);
 
 /// Errors of `values` against `weight`; positions outside `mask` (null: none) are the pruned ones.
 /// Sums in double, in a fixed order.

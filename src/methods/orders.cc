@@ -4,15 +4,20 @@
 #include <numeric>
 #include <variant>
 
+#include "ops/simulate/simulate.h"
+
 namespace scant {
 
 MaskedCodes sparsify_first(const CompressionProblem& problem, MatrixView values, Context& context) {
+  PrunedMatrix pruned =
+      problem.pruner.prune(problem.weight, {problem.pattern, problem.statistics}, context);
+  const ConstMatrixView kept = pruned.values.size() > 0 ? pruned.values.view() : problem.weight;
   MaskedCodes result;
-  result.mask = problem.pruner.select(problem.weight, problem.pattern, problem.statistics, context);
+  result.mask = std::move(pruned.mask);
   QuantizeOptions options = problem.options();
   options.mask = &result.mask;
-  result.quantized = problem.quantizer.quantize(problem.weight, problem.format, options,
-                                                problem.statistics, values, context);
+  result.quantized = problem.quantizer.quantize(kept, problem.format, options, problem.statistics,
+                                                values, context);
   if (!problem.format.rules().has_zero) prune_values(values, result.mask, context);
   return result;
 }
@@ -21,9 +26,32 @@ MaskedCodes quantize_first(const CompressionProblem& problem, MatrixView values,
   MaskedCodes result;
   result.quantized = problem.quantizer.quantize(problem.weight, problem.format, problem.options(),
                                                 problem.statistics, values, context);
-  result.mask = problem.pruner.select(values, problem.pattern, problem.statistics, context);
-  prune_codes(result.quantized, result.mask, context);
-  prune_values(values, result.mask, context);
+  PrunedMatrix pruned = problem.pruner.prune(
+      values, {problem.pattern, problem.statistics, &result.quantized}, context);
+  result.mask = std::move(pruned.mask);
+  if (pruned.values.size() > 0) {
+    for (int64_t r = 0; r < values.rows; ++r) {
+      std::copy_n(pruned.values.row(r), values.cols, values.row(r));
+    }
+    result.quantized = codes_on_grid(result.quantized, &result.mask, values, context);
+  } else {
+    prune_codes(result.quantized, result.mask, context);
+    prune_values(values, result.mask, context);
+  }
+  return result;
+}
+
+QuantizedMatrix codes_on_grid(const QuantizedMatrix& grid, const Mask* mask, MatrixView values,
+                              Context& context) {
+  const Matrix source = Matrix::copy_of(values);
+  QuantizeOptions options;
+  options.mask = mask;
+  options.scales_from = &grid;
+  NumberFormat nearest = grid.format;
+  nearest.stochastic = false;  // there is nothing left to round
+  QuantizedMatrix result = quantize_matrix(source.view(), nearest, options, context, values);
+  result.format = grid.format;
+  if (mask != nullptr && !grid.format.rules().has_zero) prune_values(values, *mask, context);
   return result;
 }
 

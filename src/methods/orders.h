@@ -33,9 +33,14 @@ struct MaskedCodes {
 /// mask and codes evaluate to.
 MaskedCodes sparsify_first(const CompressionProblem& problem, MatrixView values, Context& context);
 
-/// s(q(x)): what is kept is chosen by the dequantized values; codes and scales stay. `values` as
-/// above.
+/// s(q(x)): what is kept is chosen by the dequantized values; scales stay, and codes too unless the
+/// pruner makes good for what it prunes. `values` as above.
 MaskedCodes quantize_first(const CompressionProblem& problem, MatrixView values, Context& context);
+
+/// The codes of values that lie on a grid (scales and element of `grid`; its codes are not read).
+/// `values` becomes what they evaluate to, 0 where pruned. `mask` may be null.
+QuantizedMatrix codes_on_grid(const QuantizedMatrix& grid, const Mask* mask, MatrixView values,
+                              Context& context);
 
 /// Gives pruned weights the code of zero (`binary` has none: its mask alone says so).
 void prune_codes(QuantizedMatrix& quantized, const Mask& mask, Context& context);

@@ -372,39 +372,20 @@ TEST_F(OrdersTest, JointIsSparsifyFirstForGroupsInsideOneScale) {
   }
 }
 
-Mask select_by_importance(ConstMatrixView values, const SparsityPattern& pattern,
-                          const Statistics& statistics, Context& context) {
-  Matrix scores(values.rows, values.cols);
-  for (int64_t r = 0; r < values.rows; ++r) {
-    for (int64_t c = 0; c < values.cols; ++c) {
-      scores(r, c) = std::fabs(values(r, c)) * std::sqrt((*statistics.gram)(c, c));
-    }
-  }
-  return pattern.select({scores.view(), Scores::Kind::kMagnitude}, context);
-}
-
-std::vector<float> diagonal(const Statistics& statistics) {
-  std::vector<float> importance;
-  for (int64_t c = 0; c < statistics.gram->cols(); ++c) {
-    importance.push_back((*statistics.gram)(c, c));
-  }
-  return importance;
-}
-
 TEST_F(OrdersTest, JointIsNeverWorseThanEitherOrderAlsoWithImportance) {
   const Matrix weight = random_blocks(kBlockKinds, 48, 60000);
   Matrix gram = Matrix::zeros(48, 48);
   const CounterRandom random(5, 5);
   for (int64_t c = 0; c < 48; ++c) gram(c, c) = std::exp(random.normal(static_cast<uint64_t>(c)));
-  const Statistics statistics{&gram};
-  const Pruner weighted{"weighted", "", select_by_importance, diagonal};
+  const InputStatistics inputs(std::move(gram));
+  const Statistics statistics{&inputs};
   const auto spellings = number_format_examples(Role::kWeight);
   size_t at = 0;
   int strictly = 0;
   for (const SparsityPattern& pattern : SparsityPattern::examples()) {
     for (size_t i = at++ % 13; i < spellings.size(); i += 13) {
       const NumberFormat format = weights(spellings[i]);
-      for (const Pruner& pruner : {magnitude, weighted}) {
+      for (const Pruner& pruner : {magnitude, wanda_pruner()}) {
         const CompressionProblem both{weight.view(), pattern,    format, pruner,
                                       rtn,           statistics, 3,      4};
         const double first = first_of(both).error;

@@ -4,6 +4,7 @@
 
 #include "core/dtype.h"
 #include "core/random.h"
+#include "ops/gemm.h"
 
 namespace scant {
 namespace {
@@ -55,6 +56,22 @@ Matrix rows_of_unequal_scale(int64_t rows, int64_t cols, float ratio, uint64_t s
     }
   }
   return matrix;
+}
+
+Matrix random_gram(int64_t features, int64_t tokens, uint64_t stream) {
+  Matrix x(tokens, features);
+  const CounterRandom random(2026, stream);
+  for (int64_t t = 0; t < tokens; ++t) {
+    const auto at = static_cast<uint64_t>(t * (features + 1));
+    const float shared = random.normal(at);
+    for (int64_t c = 0; c < features; ++c) {
+      const float size = c % 7 == 3 ? 0.0f : std::exp(std::sin(static_cast<float>(c)));
+      x(t, c) = size * (shared + random.normal(at + 1 + static_cast<uint64_t>(c)));
+    }
+  }
+  Matrix gram(features, features);
+  gemm(x.view(), x.view(), gram.view(), {.a = Transpose::kYes});
+  return gram;
 }
 
 }  // namespace scant

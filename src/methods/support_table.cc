@@ -29,32 +29,33 @@ Formats all_formats() {
   return formats;
 }
 
-struct Methods {
-  std::string pruner, quantizer, joint;
-};
-
-std::vector<Methods> all_methods() {
-  std::vector<Methods> methods;
-  for (const Pruner& pruner : all_pruners()) {
-    for (const Quantizer& quantizer : all_quantizers()) {
-      for (const JointSolver& joint : all_joint_solvers()) {
-        methods.push_back(
-            {std::string(pruner.name), std::string(quantizer.name), std::string(joint.name)});
-      }
-    }
-  }
-  return methods;
-}
-
-// The orders of one cell: all where there is something to order, otherwise one.
-std::vector<CompressionSpec> cell_specs(const Methods& methods,
-                                        const std::optional<SparsityPattern>& pattern,
+// Every method and order for one pattern and format: all where there is something to order,
+// otherwise one.
+std::vector<CompressionSpec> cell_specs(const std::optional<SparsityPattern>& pattern,
                                         const std::optional<NumberFormat>& format) {
   std::vector<CompressionSpec> specs;
   if (!pattern && !format) return specs;
-  for (const Order order : kOrders) {
-    specs.push_back({pattern, format, order, methods.pruner, methods.quantizer, methods.joint});
-    if (!pattern || !format) break;
+  for (const Pruner& pruner : all_pruners()) {
+    for (const Quantizer& quantizer : all_quantizers()) {
+      for (const Order order : {Order::kSparsifyFirst, Order::kQuantizeFirst}) {
+        specs.push_back({.pattern = pattern,
+                         .format = format,
+                         .order = order,
+                         .pruner = std::string(pruner.name),
+                         .quantizer = std::string(quantizer.name)});
+        if (!pattern || !format) break;
+      }
+      if (!format) break;
+    }
+    if (!pattern) break;
+  }
+  if (pattern && format) {
+    for (const JointSolver& joint : all_joint_solvers()) {
+      specs.push_back({.pattern = pattern,
+                       .format = format,
+                       .order = Order::kJoint,
+                       .joint = std::string(joint.name)});
+    }
   }
   return specs;
 }
@@ -64,14 +65,15 @@ class Cells {
  public:
   std::string text(const std::vector<CompressionSpec>& specs) {
     if (specs.empty()) return "-";
-    std::string refused;
+    std::vector<std::string> refused;
     for (const CompressionSpec& spec : specs) {
       const auto sentence = refusal(spec);
       if (!sentence) continue;
-      refused += fmt::format("{}{}: no [{}]", refused.empty() ? "" : ", ", order_name(spec.order),
-                             number_of(*sentence));
+      const std::string one =
+          fmt::format("{}: no [{}]", order_name(spec.order), number_of(*sentence));
+      if (std::ranges::find(refused, one) == refused.end()) refused.push_back(one);
     }
-    return refused.empty() ? "yes" : refused;
+    return refused.empty() ? "yes" : fmt::format("{}", fmt::join(refused, ", "));
   }
 
   std::string sentences() const {
@@ -96,12 +98,13 @@ template <typename List>
 std::string method_lines(std::string_view kind, const List& methods) {
   std::string lines;
   for (const auto& method : methods) {
-    lines += fmt::format("| {} | `{}` | {} |\n", kind, method.name, method.meaning);
+    lines += fmt::format("| {} | `{}` | {} | {} |\n", kind, method.name,
+                         method.calibrated ? "calibration text" : "the weight", method.meaning);
   }
   return lines;
 }
 
-std::string grid(const Methods& methods, Cells& cells) {
+std::string grid(Cells& cells) {
   const Patterns patterns = all_patterns();
   std::string header = "| format |", rule = "| --- |";
   for (const auto& pattern : patterns) {
@@ -112,7 +115,7 @@ std::string grid(const Methods& methods, Cells& cells) {
   for (const auto& format : all_formats()) {
     text += format ? fmt::format("| `{}` |", format->spelling()) : "| as it is |";
     for (const auto& pattern : patterns) {
-      text += " " + cells.text(cell_specs(methods, pattern, format)) + " |";
+      text += " " + cells.text(cell_specs(pattern, format)) + " |";
     }
     text += "\n";
   }
@@ -124,12 +127,10 @@ std::string grid(const Methods& methods, Cells& cells) {
 std::vector<CompressionSpec> support_specs() {
   std::vector<CompressionSpec> specs;
   const Patterns patterns = all_patterns();
-  for (const Methods& methods : all_methods()) {
-    for (const auto& format : all_formats()) {
-      for (const auto& pattern : patterns) {
-        const auto cell = cell_specs(methods, pattern, format);
-        specs.insert(specs.end(), cell.begin(), cell.end());
-      }
+  for (const auto& format : all_formats()) {
+    for (const auto& pattern : patterns) {
+      const auto cell = cell_specs(pattern, format);
+      specs.insert(specs.end(), cell.begin(), cell.end());
     }
   }
   return specs;
@@ -143,18 +144,15 @@ std::string support_table() {
       "Patterns stand for their families with any percentage, N:M and block shape, formats for\n"
       "their elements with any granularity and option they allow (`docs/formats/`). A \"yes\" "
       "holds\n"
-      "for all three orders: sparsify-first, quantize-first and joint. With a pattern alone or a\n"
-      "format alone there is nothing to order.\n\n"
+      "for every pruner with every quantizer in both orders, and for every joint solver. With a\n"
+      "pattern alone or a format alone there is nothing to order. `:stoch` goes with `rtn` and\n"
+      "`gain_mask` only: the others choose codes themselves.\n\n"
       "## Methods\n\n"
-      "| kind | name | what it does |\n| --- | --- | --- |\n";
+      "| kind | name | needs | what it does |\n| --- | --- | --- | --- |\n";
   text += method_lines("prune", all_pruners()) + method_lines("quantize", all_quantizers()) +
           method_lines("joint", all_joint_solvers());
   Cells cells;
-  for (const Methods& methods : all_methods()) {
-    text += fmt::format("\n## `{}`, `{}`; joint: `{}`\n\n", methods.pruner, methods.quantizer,
-                        methods.joint);
-    text += grid(methods, cells);
-  }
+  text += "\n## Patterns and formats\n\n" + grid(cells);
   if (!cells.sentences().empty()) text += "\n## Refusals\n\n" + cells.sentences();
   return text;
 }

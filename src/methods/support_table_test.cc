@@ -24,13 +24,16 @@ TEST(SupportTable, EveryYesCompressesASmallMatrixAndEveryNoSaysWhy) {
   ThreadPool pool(1);
   Context context{pool};
   const Matrix weight = random_blocks(kBlockKinds, 34, 1);
+  const InputStatistics inputs(random_gram(34, 90, 1));
+  const Statistics statistics{&inputs};
   const auto specs = support_specs();
   for (const CompressionSpec& spec : specs) {
     if (const auto sentence = refusal(spec)) {
-      EXPECT_THROW(compress_matrix(weight.view(), spec, {}, context), Error) << described(spec);
+      EXPECT_THROW(compress_matrix(weight.view(), spec, statistics, context), Error)
+          << described(spec);
       continue;
     }
-    const CompressedMatrix result = compress_matrix(weight.view(), spec, {}, context);
+    const CompressedMatrix result = compress_matrix(weight.view(), spec, statistics, context);
     ASSERT_TRUE(std::ranges::all_of(result.values.values(), [](float v) {
       return std::isfinite(v);
     })) << described(spec);

@@ -29,9 +29,10 @@ struct State {
 class Tap {
  public:
   virtual ~Tap() = default;
-  /// The input of a linear layer, tokens x features, before activation quantization. Called from
-  /// several threads at once for different samples.
-  virtual void linear_input(const LinearInfo&, ConstMatrixView /*input*/, int64_t /*sample*/) {}
+  /// An input of linear layers, tokens x features, before activation quantization, and the layers
+  /// that read it. Called from several threads at once for different samples.
+  virtual void linear_input(std::span<const LinearLayer> readers, ConstMatrixView input,
+                            int64_t sample) = 0;
 };
 
 /// A stage with its parameters in memory.

@@ -232,11 +232,14 @@ TEST(Model, AGgufGivesTheLogitsOfTheFolderItWasMadeFrom) {
 /// Sees the inputs of all linear layers.
 class Recorder : public Tap {
  public:
-  void linear_input(const LinearInfo& info, ConstMatrixView input, int64_t sample) override {
+  void linear_input(std::span<const LinearLayer> readers, ConstMatrixView input,
+                    int64_t sample) override {
     const std::lock_guard lock(mutex_);
-    EXPECT_EQ(input.cols, info.inputs);
     EXPECT_EQ(sample, 0);
-    seen.push_back(info.name);
+    for (const LinearLayer& layer : readers) {
+      EXPECT_EQ(input.cols, layer.info.inputs);
+      seen.push_back(layer.info.name);
+    }
   }
   std::vector<std::string> seen;
 

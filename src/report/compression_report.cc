@@ -16,11 +16,12 @@ struct Group {
   int64_t weights = 0;
   int64_t bytes = 0;
   double zeros = 0;
-  double squared_error = 0;  ///< sum of squared relative errors
+  double squared_error = 0;         ///< sum of squared relative errors
+  double squared_output_error = 0;  ///< the same of the layers' outputs
 };
 
 struct GroupKey {
-  std::string kind, shape, pattern, format, order, activation;
+  std::string kind, shape, pattern, format, order, methods, activation;
   auto operator<=>(const GroupKey&) const = default;
 };
 
@@ -32,6 +33,7 @@ GroupKey key_of(const PlannedLayer& layer) {
   key.pattern = spec.pattern ? spec.pattern->spelling() : "-";
   key.format = spec.format ? spec.format->spelling() : "-";
   key.order = spec.pattern && spec.format ? std::string(order_name(spec.order)) : "-";
+  key.methods = layer.plan.changes_weights() ? method_names(spec) : "-";
   key.activation = layer.plan.activation ? layer.plan.activation->spelling() : "-";
   return key;
 }
@@ -57,12 +59,18 @@ void count(Group& group, const PlannedLayer& layer) {
   group.bytes += layer.plan.changes_weights() ? layer.size.total() : 0;
 }
 
-std::string table_text(const Groups& groups, bool measured, bool bold) {
+/// What a table shows besides what is planned.
+struct Columns {
+  bool measured = false;    ///< zeros and errors
+  bool calibrated = false;  ///< methods and, if measured, errors of outputs
+};
+
+std::string table_text(const Groups& groups, const Columns& columns, bool bold) {
   std::vector<std::string> headers = {"layer kind", ">layers", ">shape",      "sparsity",
                                       "weights",    "order",   "activations", ">bits/weight"};
-  if (measured) {
-    headers.insert(headers.end(), {">zeros", ">relative error"});
-  }
+  if (columns.calibrated) headers.insert(headers.begin() + 6, "methods");
+  if (columns.measured) headers.insert(headers.end(), {">zeros", ">relative error"});
+  if (columns.measured && columns.calibrated) headers.emplace_back(">output error");
   TextTable table(headers);
   for (const auto& [key, group] : groups.all()) {
     std::vector<std::string> cells = {
@@ -76,10 +84,14 @@ std::string table_text(const Groups& groups, bool measured, bool bold) {
         group.bytes == 0 ? "-"
                          : fmt::format("{:.3f}", 8.0 * static_cast<double>(group.bytes) /
                                                      static_cast<double>(group.weights))};
-    if (measured) {
-      const auto layers = static_cast<double>(group.layers);
+    const auto layers = static_cast<double>(group.layers);
+    if (columns.calibrated) cells.insert(cells.begin() + 6, key.methods);
+    if (columns.measured) {
       cells.push_back(fmt::format("{:.1f}%", 100 * group.zeros / layers));
       cells.push_back(fmt::format("{:.5f}", std::sqrt(group.squared_error / layers)));
+    }
+    if (columns.measured && columns.calibrated) {
+      cells.push_back(fmt::format("{:.5f}", std::sqrt(group.squared_output_error / layers)));
     }
     table.add(std::move(cells));
   }
@@ -108,20 +120,29 @@ std::string totals_text(const CompressionPlan& plan) {
 
 std::string plan_text(const CompressionPlan& plan, bool bold) {
   Groups groups;
-  for (const PlannedLayer& layer : plan.layers) count(groups[key_of(layer)], layer);
-  return table_text(groups, false, bold) + totals_text(plan);
+  bool calibrated = false;
+  for (const PlannedLayer& layer : plan.layers) {
+    count(groups[key_of(layer)], layer);
+    calibrated |= layer.plan.changes_weights() && needs_calibration(layer.plan.weights);
+  }
+  return table_text(groups, {.calibrated = calibrated}, bold) + totals_text(plan);
 }
 
 std::string compression_text(const CompressionResult& result, bool bold) {
   Groups groups;
+  bool calibrated = false;
   for (const LayerResult& layer : result.layers) {
     Group& group = groups[key_of(layer.planned)];
     count(group, layer.planned);
     group.zeros += layer.zeros;
     group.squared_error += layer.error.relative * layer.error.relative;
+    const double of_output = layer.output_error.value_or(0.0);
+    group.squared_output_error += of_output * of_output;
+    calibrated |= layer.output_error.has_value();
   }
   if (result.layers.empty()) return plan_text(result.plan, bold);
-  return table_text(groups, true, bold) + totals_text(result.plan);
+  return table_text(groups, {.measured = true, .calibrated = calibrated}, bold) +
+         totals_text(result.plan);
 }
 
 }  // namespace scant

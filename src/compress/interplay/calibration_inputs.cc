@@ -1,7 +1,7 @@
 #include "compress/interplay/calibration_inputs.h"
 
 #include <algorithm>
-#include <cstring>
+#include <mutex>
 #include <vector>
 
 namespace scant {
@@ -12,36 +12,38 @@ constexpr int64_t kFewestTokens = 16;
 constexpr int64_t kMostWindows = 8;
 constexpr int64_t kMemory = int64_t{256} << 20;
 
-/// Copies evenly spaced rows of every layer's input: sample s fills rows [s * each, (s + 1) *
-/// each).
+/// Copies evenly spaced rows of every input: sample s fills rows [s * each, (s + 1) * each).
 class InputTap : public Tap {
  public:
-  InputTap(const std::vector<LinearInfo>& layers, int64_t windows, int64_t tokens)
-      : each_(tokens / windows) {
-    for (const LinearInfo& info : layers) {
-      inputs_.emplace(info.name, std::make_shared<Matrix>(each_ * windows, info.inputs));
-    }
-  }
+  InputTap(int64_t windows, int64_t tokens) : windows_(windows), each_(tokens / windows) {}
 
-  void linear_input(const LinearInfo& info, ConstMatrixView input, int64_t sample) override {
-    Matrix& rows = *inputs_.at(info.name);
+  void linear_input(std::span<const LinearLayer> readers, ConstMatrixView input,
+                    int64_t sample) override {
+    const std::shared_ptr<Matrix> rows = rows_of(readers, input.cols);
     for (int64_t i = 0; i < each_; ++i) {
       const int64_t position = (2 * i + 1) * input.rows / (2 * each_);
-      std::copy_n(input.row(position), input.cols, rows.row(sample * each_ + i));
+      std::copy_n(input.row(position), input.cols, rows->row(sample * each_ + i));
     }
   }
 
-  std::map<std::string, std::shared_ptr<Matrix>>& inputs() { return inputs_; }
+  std::map<std::string, std::shared_ptr<const Matrix>, std::less<>> by_layer;
 
  private:
-  int64_t each_;
-  std::map<std::string, std::shared_ptr<Matrix>> inputs_;
-};
+  /// One matrix for all layers that read the same input.
+  std::shared_ptr<Matrix> rows_of(std::span<const LinearLayer> readers, int64_t features) {
+    const std::lock_guard lock(mutex_);
+    std::shared_ptr<Matrix>& rows = by_first_reader_[readers.front().info.name];
+    if (!rows) {
+      rows = std::make_shared<Matrix>(each_ * windows_, features);
+      for (const LinearLayer& layer : readers) by_layer.emplace(layer.info.name, rows);
+    }
+    return rows;
+  }
 
-bool equal(const Matrix& a, const Matrix& b) {
-  return a.rows() == b.rows() && a.cols() == b.cols() &&
-         std::memcmp(a.data(), b.data(), static_cast<size_t>(a.size()) * sizeof(float)) == 0;
-}
+  int64_t windows_, each_;
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<Matrix>, std::less<>> by_first_reader_;
+};
 
 int64_t windows_used(const TextWindows& text) { return std::min(kMostWindows, text.size()); }
 
@@ -65,16 +67,9 @@ CalibrationInputs collect_inputs(const Model& model, const TextWindows& text, Co
   for (int64_t w = 0; w < windows; ++w) {
     states.push_back(text.sample((2 * w + 1) * text.size() / (2 * windows)).state);
   }
-  const std::vector<LinearInfo> layers = model.linears();
-  InputTap tap(layers, windows, result.tokens);
+  InputTap tap(windows, result.tokens);
   run_stages(model, model.weights(), states, &tap, context);
-  std::shared_ptr<const Matrix> last;
-  for (const LinearInfo& info : layers) {
-    std::shared_ptr<const Matrix> own = std::move(tap.inputs().at(info.name));
-    if (last && equal(*own, *last)) own = last;
-    last = own;
-    result.by_layer.emplace(info.name, std::move(own));
-  }
+  result.by_layer = std::move(tap.by_layer);
   return result;
 }
 

@@ -120,8 +120,8 @@ Recipe recipe_of(const CellSpec& cell, uint64_t seed) {
   if (cell.activations) activations = activation_format(*cell.format);
   Recipe recipe;
   recipe.seed = seed;
-  recipe.steps = data_free_steps(cell.sparsity, cell.format,
-                                 cell.order.value_or(Order::kSparsifyFirst), activations);
+  recipe.steps = steps_for(cell.sparsity, cell.format, cell.order.value_or(Order::kSparsifyFirst),
+                           activations);
   return recipe;
 }
 

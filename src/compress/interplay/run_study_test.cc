@@ -8,7 +8,7 @@
 
 #include "compress/interplay/layer_cells.h"
 #include "compress/interplay/layer_errors.h"
-#include "compress/interplay/replaced_weights.h"
+#include "compress/replaced_weights.h"
 #include "core/error.h"
 #include "core/file_map.h"
 #include "core/random.h"

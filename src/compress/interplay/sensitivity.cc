@@ -6,8 +6,8 @@
 #include <map>
 
 #include "compress/interplay/cell_grid.h"
-#include "compress/interplay/replaced_weights.h"
 #include "compress/interplay/study_runner.h"
+#include "compress/replaced_weights.h"
 #include "core/error.h"
 #include "evaluate/score_collector.h"
 

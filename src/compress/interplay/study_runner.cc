@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "compress/interplay/cell_grid.h"
-#include "compress/interplay/replaced_weights.h"
 #include "compress/plan.h"
+#include "compress/replaced_weights.h"
 #include "core/error.h"
 #include "core/stopwatch.h"
 #include "evaluate/score_collector.h"

@@ -3,12 +3,10 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <set>
 
-#include "core/file_map.h"
+#include "compress/model_fingerprint.h"
 #include "core/hash.h"
 #include "core/version.h"
 
@@ -118,24 +116,6 @@ auto parsed(const std::optional<std::string>& content, Parse parse)
 }
 
 }  // namespace
-
-std::string model_fingerprint(const Model& model) {
-  const Checkpoint& checkpoint = model.checkpoint();
-  Hasher hasher;
-  hasher.add(checkpoint.config().dump());
-  for (const auto& [layer, format] : model.activations()) {
-    hasher.add(layer).add(format.spelling());
-  }
-  std::set<std::string> files;
-  for (const StoredTensor& tensor : checkpoint.tensors()) files.insert(tensor.file);
-  for (const std::string& file : files) {
-    const std::filesystem::path folder = checkpoint.path();
-    const bool single = std::filesystem::is_regular_file(folder);
-    hasher.add(file);
-    hasher.add(FileMap(single ? folder.string() : (folder / file).string()).bytes());
-  }
-  return hasher.hex();
-}
 
 StudyStore::StudyStore(const ContentStore& store, const Model& model, const TextWindows& text,
                        const TextWindows& calibration, int64_t growth_windows, uint64_t seed)

@@ -43,8 +43,4 @@ class StudyStore {
   std::string base_, text_, calibration_;
 };
 
-/// Fingerprint of everything that decides what a model computes: configuration, activation formats,
-/// and the bytes of its weight files.
-std::string model_fingerprint(const Model& model);
-
 }  // namespace scant

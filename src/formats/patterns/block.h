@@ -26,6 +26,10 @@ struct BlockPattern {
   static std::optional<BlockPattern> parse(const PatternSpelling& spelling);
   std::string spelling() const;
   Mask select(const Scores& scores, Context& context) const;
+  /// Units are ranked across the whole matrix.
+  std::optional<Mask> select_columns(const Scores&, int64_t, int64_t, Context&) const {
+    return std::nullopt;
+  }
   bool allows(const Mask& mask) const;
   /// Reached if no smaller edge block is kept in place of a whole one.
   int64_t most_kept(int64_t matrix_rows, int64_t matrix_cols) const;

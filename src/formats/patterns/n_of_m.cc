@@ -77,6 +77,13 @@ std::optional<NOfMPattern> NOfMPattern::parse(const PatternSpelling& spelling) {
 
 std::string NOfMPattern::spelling() const { return std::to_string(n) + ":" + std::to_string(m); }
 
+std::optional<Mask> NOfMPattern::select_columns(const Scores& scores, int64_t begin, int64_t total,
+                                                Context& context) const {
+  const int64_t end = begin + scores.values.cols;
+  if (begin % m != 0 || (end % m != 0 && end != total)) return std::nullopt;
+  return select(scores, context);
+}
+
 Mask NOfMPattern::select(const Scores& scores, Context& context) const {
   const ConstMatrixView& values = scores.values;
   Mask mask = Mask::all(values.rows, values.cols);

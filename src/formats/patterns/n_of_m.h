@@ -24,6 +24,8 @@ struct NOfMPattern {
   static std::optional<NOfMPattern> parse(const PatternSpelling& spelling);
   std::string spelling() const;
   Mask select(const Scores& scores, Context& context) const;
+  std::optional<Mask> select_columns(const Scores& scores, int64_t begin, int64_t total,
+                                     Context& context) const;
   bool allows(const Mask& mask) const;
   int64_t most_kept(int64_t rows, int64_t cols) const;
   std::optional<GroupShape> ranking_group(int64_t, int64_t) const { return GroupShape{1, m}; }

@@ -24,6 +24,10 @@ struct StructuredPattern {
   static std::optional<StructuredPattern> parse(const PatternSpelling& spelling);
   std::string spelling() const;
   Mask select(const Scores& scores, Context& context) const;
+  /// Units are ranked across the whole matrix.
+  std::optional<Mask> select_columns(const Scores&, int64_t, int64_t, Context&) const {
+    return std::nullopt;
+  }
   bool allows(const Mask& mask) const;
   int64_t most_kept(int64_t rows, int64_t cols) const;
   std::optional<GroupShape> ranking_group(int64_t, int64_t) const { return std::nullopt; }

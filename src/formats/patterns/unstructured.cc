@@ -120,7 +120,19 @@ std::string UnstructuredPattern::spelling() const {
 
 Mask UnstructuredPattern::select(const Scores& scores, Context& context) const {
   const ConstMatrixView& values = scores.values;
-  const int64_t pruned = percent.of(per_row ? values.cols : values.size());
+  return select_count(scores, percent.of(per_row ? values.cols : values.size()), context);
+}
+
+std::optional<Mask> UnstructuredPattern::select_columns(const Scores& scores, int64_t begin,
+                                                        int64_t, Context& context) const {
+  const int64_t rows = per_row ? 1 : scores.values.rows;
+  const int64_t end = begin + scores.values.cols;
+  return select_count(scores, percent.of(rows * end) - percent.of(rows * begin), context);
+}
+
+Mask UnstructuredPattern::select_count(const Scores& scores, int64_t pruned,
+                                       Context& context) const {
+  const ConstMatrixView& values = scores.values;
   Mask mask = Mask::all(values.rows, values.cols);
   if (pruned == 0) return mask;
   if (per_row) {

@@ -186,7 +186,7 @@ MaskedCodes solve_by_gain(const CompressionProblem& problem, MatrixView values, 
 }  // namespace
 
 JointSolver gain_mask_solver() {
-  return {"gain_mask", "keeps the weights whose codes gain most, mask and scales in turn",
+  return {"gain_mask", "keeps the weights whose codes gain most, mask and scales in turn", false,
           solve_by_gain};
 }
 

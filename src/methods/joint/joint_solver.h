@@ -11,6 +11,7 @@ namespace scant {
 struct JointSolver {
   std::string_view name;
   std::string_view meaning;  ///< one clause, for help
+  bool calibrated = false;   ///< reads Statistics::inputs
   /// `values` (of the weight's shape) receives what mask and codes evaluate to.
   MaskedCodes (*solve)(const CompressionProblem& problem, MatrixView values, Context& context);
 };
@@ -22,5 +23,7 @@ const JointSolver* find_joint_solver(std::string_view name);
 
 /// Data-free: the mask by gain, scales and mask in turn.
 JointSolver gain_mask_solver();
+/// SparseGPT's sweep with rounding inside (arXiv 2301.00774, section 3.5).
+JointSolver one_pass_solver();
 
 }  // namespace scant

@@ -6,7 +6,8 @@
 namespace scant {
 
 std::span<const Pruner> all_pruners() {
-  static const std::array kPruners = {magnitude_pruner()};
+  static const std::array kPruners = {magnitude_pruner(), wanda_pruner(), ria_pruner(),
+                                      sparsegpt_pruner()};
   return kPruners;
 }
 

@@ -4,9 +4,8 @@
 namespace scant {
 namespace {
 
-Mask select_magnitude(ConstMatrixView values, const SparsityPattern& pattern, const Statistics&,
-                      Context& context) {
-  return select_magnitude_mask(values, pattern, context);
+PrunedMatrix prune_magnitude(ConstMatrixView weight, const PruneTask& task, Context& context) {
+  return {select_magnitude_mask(weight, task.pattern, context), {}};
 }
 
 std::vector<float> same_importance(const Statistics&) { return {}; }
@@ -14,7 +13,8 @@ std::vector<float> same_importance(const Statistics&) { return {}; }
 }  // namespace
 
 Pruner magnitude_pruner() {
-  return {"magnitude", "prunes the weights of least magnitude", select_magnitude, same_importance};
+  return {"magnitude", "prunes the weights of least magnitude", false, prune_magnitude,
+          same_importance};
 }
 
 }  // namespace scant

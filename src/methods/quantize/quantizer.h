@@ -11,7 +11,8 @@ namespace scant {
 struct Quantizer {
   std::string_view name;
   std::string_view meaning;  ///< one clause, for help
-  /// `values` receives what the codes evaluate to.
+  bool calibrated = false;   ///< reads Statistics::inputs
+  /// `values` receives what the codes evaluate to; may not overlap `weight`.
   QuantizedMatrix (*quantize)(ConstMatrixView weight, const NumberFormat& format,
                               const QuantizeOptions& options, const Statistics& statistics,
                               MatrixView values, Context& context);
@@ -24,5 +25,7 @@ const Quantizer* find_quantizer(std::string_view name);
 
 /// Round to nearest: every weight by itself, as the number format says.
 Quantizer rtn_quantizer();
+/// One sweep with compensation (GPTQ, arXiv 2210.17323), act-order and static groups.
+Quantizer gptq_quantizer();
 
 }  // namespace scant

@@ -19,18 +19,18 @@ struct Pass {
 
   void linear(const LinearLayer& layer, ConstMatrixView x, MatrixView y,
               LinearOutput output = LinearOutput::kAssign) const {
-    show(layer, x);
+    show(std::span(&layer, 1), x);
     scant::linear(layer, x, y, output);
   }
   void linear_shared(std::span<const LinearLayer> layers, ConstMatrixView x,
                      std::span<const MatrixView> ys) const {
-    for (const LinearLayer& layer : layers) show(layer, x);
+    show(layers, x);
     scant::linear_shared(layers, x, ys);
   }
 
  private:
-  void show(const LinearLayer& layer, ConstMatrixView x) const {
-    if (tap != nullptr) tap->linear_input(layer.info, x, sample);
+  void show(std::span<const LinearLayer> readers, ConstMatrixView x) const {
+    if (tap != nullptr) tap->linear_input(readers, x, sample);
   }
 };
 

@@ -1,4 +1,4 @@
-#include "compress/interplay/replaced_weights.h"
+#include "compress/replaced_weights.h"
 
 namespace scant {
 

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "compress/calibration.h"
+#include "compress/compressed_layer.h"
+#include "compress/plan.h"
+
+namespace scant {
+
+/// Where the time of a calibrated compression went, in seconds of the clock.
+struct CalibrationTimes {
+  double forward = 0;  ///< blocks over the calibration windows
+  double gram = 0;     ///< sums of X^T X
+  double solve = 0;    ///< methods, factorisations included
+};
+
+/// Compresses the planned layers of the blocks, block by block: hidden states of all windows are
+/// held in float32, one block's weights and Gram matrices at a time. Each finished layer goes to
+/// `store`; layers that are there are not computed again. Results do not depend on the number of
+/// threads nor on how often the run was interrupted. Throws Error on non-finite weights or inputs
+/// (naming the layer), and when the user asked to stop.
+CalibrationTimes compress_blocks(const Model& model, const CompressionPlan& plan,
+                                 const Calibration& calibration, const LayerStore& store,
+                                 Context& context);
+
+}  // namespace scant

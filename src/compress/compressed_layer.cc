@@ -1,0 +1,57 @@
+#include "compress/compressed_layer.h"
+
+#include <cmath>
+#include <cstring>
+#include <type_traits>
+
+namespace scant {
+namespace {
+
+/// In front of the values; a file of this machine for this machine.
+struct Header {
+  int64_t rows, cols, kept;
+  MatrixError error;
+  double output_error;  // NaN: none
+};
+static_assert(std::is_trivially_copyable_v<Header>);
+
+}  // namespace
+
+CompressedLayer CompressedLayer::from(CompressedMatrix matrix) {
+  CompressedLayer layer;
+  layer.kept = matrix.mask ? matrix.mask->kept() : matrix.values.size();
+  layer.values = std::move(matrix.values);
+  layer.error = matrix.error;
+  layer.output_error = matrix.output_error;
+  return layer;
+}
+
+std::optional<CompressedLayer> LayerStore::find(const std::string& layer, int64_t rows,
+                                                int64_t cols) const {
+  const auto content = store_.find(job_ + "\tlayer=" + layer);
+  Header header;
+  if (!content || content->size() < sizeof header) return std::nullopt;
+  std::memcpy(&header, content->data(), sizeof header);
+  const size_t bytes = static_cast<size_t>(rows * cols) * sizeof(float);
+  if (header.rows != rows || header.cols != cols || content->size() != sizeof header + bytes) {
+    return std::nullopt;
+  }
+  CompressedLayer result;
+  result.values = Matrix(rows, cols);
+  std::memcpy(result.values.data(), content->data() + sizeof header, bytes);
+  result.error = header.error;
+  if (!std::isnan(header.output_error)) result.output_error = header.output_error;
+  result.kept = header.kept;
+  return result;
+}
+
+void LayerStore::put(const std::string& layer, const CompressedLayer& result) const {
+  const Header header{result.values.rows(), result.values.cols(), result.kept, result.error,
+                      result.output_error.value_or(std::nan(""))};
+  std::string content(reinterpret_cast<const char*>(&header), sizeof header);
+  content.append(reinterpret_cast<const char*>(result.values.data()),
+                 static_cast<size_t>(result.values.size()) * sizeof(float));
+  store_.put(job_ + "\tlayer=" + layer, content);
+}
+
+}  // namespace scant

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "core/content_store.h"
+#include "methods/compressed_matrix.h"
+
+namespace scant {
+
+/// What is kept of one compressed weight until the folder is written.
+struct CompressedLayer {
+  Matrix values;  ///< outputs x inputs, simulated
+  MatrixError error;
+  std::optional<double> output_error;  ///< as CompressedMatrix::output_error
+  int64_t kept = 0;                    ///< weights that are not pruned
+
+  static CompressedLayer from(CompressedMatrix matrix);
+};
+
+/// Finished layers of one job on disk, so that a killed run can go on. `job` spells everything that
+/// a layer's result depends on besides its name.
+class LayerStore {
+ public:
+  LayerStore(const ContentStore& store, std::string job) : store_(store), job_(std::move(job)) {}
+  /// Nothing if it is not there, damaged, or of another shape.
+  std::optional<CompressedLayer> find(const std::string& layer, int64_t rows, int64_t cols) const;
+  void put(const std::string& layer, const CompressedLayer& result) const;
+
+ private:
+  const ContentStore& store_;
+  std::string job_;
+};
+
+}  // namespace scant

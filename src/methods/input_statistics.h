@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "core/context.h"
+#include "core/tensor.h"
+#include "ops/inverse_factor.h"
+
+namespace scant {
+
+/// What calibration text says about the inputs X (tokens x features) of a layer. Shared by the
+/// layers that read the same input; what is derived from it is computed once, when it is asked for.
+class InputStatistics {
+ public:
+  /// `gram` is H = X^T X, symmetric and finite.
+  explicit InputStatistics(Matrix gram) : gram_(std::move(gram)) {}
+
+  ConstMatrixView gram() const { return gram_.view(); }
+  int64_t features() const { return gram_.rows(); }
+  /// The diagonal of H: the squared norm of every feature.
+  std::vector<float> squared_norms() const;
+
+  /// The factor of the inverse with columns from left to right.
+  const InverseFactor& factor() const { return get(in_order_, false); }
+  /// The same with the columns of the largest inputs first ("act-order").
+  const InverseFactor& factor_by_norm() const { return get(by_norm_, true); }
+
+ private:
+  struct Derived {
+    std::once_flag once;
+    std::optional<InverseFactor> factor;
+  };
+  /// Throws Error if H cannot be factorised even with damping.
+  const InverseFactor& get(Derived& derived, bool by_norm) const;
+
+  Matrix gram_;
+  mutable Derived in_order_, by_norm_;
+};
+
+/// tr(E H E^T) with E = values - weight: the squared error of the layer's output.
+double output_squared_error(ConstMatrixView weight, ConstMatrixView values,
+                            const InputStatistics& inputs, Context& context);
+
+/// sqrt(tr(E H E^T) / tr(W H W^T)); 0 if the dense output is zero.
+double relative_output_error(ConstMatrixView weight, ConstMatrixView values,
+                             const InputStatistics& inputs, Context& context);
+
+}  // namespace scant

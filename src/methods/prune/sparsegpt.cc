@@ -1,0 +1,28 @@
+#include "methods/prune/pruner.h"
+#include "methods/sweep.h"
+
+namespace scant {
+namespace {
+
+PrunedMatrix prune_sparsegpt(ConstMatrixView weight, const PruneTask& task, Context& context) {
+  PrunedMatrix result;
+  result.values = Matrix::copy_of(weight);
+  const Sweep sweep{.factor = task.statistics.inputs->factor(),
+                    .pattern = &task.pattern,
+                    .grid = task.grid};
+  result.mask = run_sweep(sweep, result.values.view(), context);
+  return result;
+}
+
+std::vector<float> squared_norms(const Statistics& statistics) {
+  return statistics.inputs->squared_norms();
+}
+
+}  // namespace
+
+Pruner sparsegpt_pruner() {
+  return {"sparsegpt", "prunes column by column, the kept weights make good for it", true,
+          prune_sparsegpt, squared_norms};
+}
+
+}  // namespace scant

@@ -1,0 +1,33 @@
+#include <algorithm>
+
+#include "methods/orders.h"
+#include "methods/quantize/quantizer.h"
+#include "methods/sweep.h"
+#include "ops/simulate/simulate.h"
+
+namespace scant {
+namespace {
+
+/// Scales from the weights as they come (static groups), columns with the largest inputs first
+/// (act-order), pruned weights stay 0.
+QuantizedMatrix sweep_to_codes(ConstMatrixView weight, const NumberFormat& format,
+                               const QuantizeOptions& options, const Statistics& statistics,
+                               MatrixView values, Context& context) {
+  const QuantizedMatrix grid = quantize_matrix(weight, format, options, context);
+  for (int64_t r = 0; r < weight.rows; ++r) {
+    std::copy_n(weight.row(r), weight.cols, values.row(r));
+  }
+  const Sweep sweep{.factor = statistics.inputs->factor_by_norm(),
+                    .mask = options.mask,
+                    .grid = &grid};
+  run_sweep(sweep, values, context);
+  return codes_on_grid(grid, options.mask, values, context);
+}
+
+}  // namespace
+
+Quantizer gptq_quantizer() {
+  return {"gptq", "rounds column by column, later columns make good for it", true, sweep_to_codes};
+}
+
+}  // namespace scant

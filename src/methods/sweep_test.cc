@@ -1,0 +1,149 @@
+#include "methods/sweep.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/error.h"
+#include "methods/joint/joint_solver.h"
+#include "methods/orders.h"
+#include "methods/random_blocks_test.h"
+
+namespace scant {
+namespace {
+
+using testing::HasSubstr;
+
+struct SweepTest : testing::Test {
+  ThreadPool pool{2};
+  Context context{pool};
+  const InputStatistics inputs{random_gram(200, 600, 1)};
+  const Statistics statistics{&inputs};
+  const Matrix weight = random_blocks(4 * kBlockKinds, 200, 2);
+
+  CompressedMatrix compress(const char* pattern, const char* format, const std::string& pruner,
+                            const std::string& quantizer, Order order = Order::kSparsifyFirst,
+                            const std::string& joint = "gain_mask") {
+    CompressionSpec spec;
+    if (pattern != nullptr) spec.pattern = SparsityPattern::parse(pattern);
+    if (format != nullptr) spec.format = NumberFormat::parse(format, Role::kWeight);
+    spec.pruner = pruner;
+    spec.quantizer = quantizer;
+    spec.order = order;
+    spec.joint = joint;
+    return compress_matrix(weight.view(), spec, statistics, context);
+  }
+};
+
+TEST_F(SweepTest, CompensationLowersTheErrorOfTheOutput) {
+  for (const char* format : {"int4:g128", "int3", "mxfp4", "nf4"}) {
+    EXPECT_LT(*compress(nullptr, format, "", "gptq").output_error,
+              0.9 * *compress(nullptr, format, "", "rtn").output_error)
+        << format;
+  }
+  for (const char* pattern : {"50%", "50%:row", "2:4", "50%:block=1x16", "50%:cols"}) {
+    const double sweep = *compress(pattern, nullptr, "sparsegpt", "").output_error;
+    EXPECT_LT(sweep, 0.9 * *compress(pattern, nullptr, "magnitude", "").output_error) << pattern;
+    EXPECT_LT(sweep, *compress(pattern, nullptr, "wanda", "").output_error) << pattern;
+  }
+}
+
+TEST_F(SweepTest, BothAtOnceAreBetterThanCompensatingForOneOnly) {
+  const double joint =
+      *compress("2:4", "int3:g64", "magnitude", "rtn", Order::kJoint, "one-pass").output_error;
+  EXPECT_LT(joint, *compress("2:4", "int3:g64", "sparsegpt", "rtn").output_error);
+  EXPECT_LT(joint, *compress("2:4", "int3:g64", "wanda", "gptq").output_error);
+}
+
+TEST_F(SweepTest, TheSecondStepKeepsWhatTheFirstMade) {
+  for (const Pruner& pruner : all_pruners()) {
+    const std::string name(pruner.name);
+    // Quantizing after pruning keeps the mask.
+    const CompressedMatrix pruned = compress("2:4", nullptr, name, "");
+    const CompressedMatrix both = compress("2:4", "int4:g32", name, "gptq");
+    EXPECT_EQ(*both.mask, *pruned.mask) << name;
+    // Pruning after quantizing keeps the scales, and every value on their grid.
+    const CompressedMatrix dense = compress(nullptr, "int4:g32", "", "gptq");
+    const CompressedMatrix second = compress("2:4", "int4:g32", name, "gptq",
+                                             Order::kQuantizeFirst);
+    EXPECT_EQ(second.quantized->scales, dense.quantized->scales) << name;
+    Matrix decoded(weight.rows(), weight.cols());
+    dequantize(*second.quantized, decoded.view());
+    for (int64_t i = 0; i < weight.size(); ++i) {
+      ASSERT_EQ(decoded.data()[i], second.values.data()[i]) << name;
+    }
+  }
+}
+
+TEST_F(SweepTest, WithUncorrelatedInputsThereIsNothingToCompensate) {
+  Matrix gram = Matrix::zeros(200, 200);
+  for (int64_t c = 0; c < 200; ++c) gram(c, c) = 1.0f + static_cast<float>(c % 5);
+  const InputStatistics diagonal(std::move(gram));
+  const Statistics apart{&diagonal};
+  CompressionSpec rtn;
+  rtn.format = NumberFormat::parse("int4:g64", Role::kWeight);
+  CompressionSpec gptq = rtn;
+  gptq.quantizer = "gptq";
+  const CompressedMatrix nearest = compress_matrix(weight.view(), rtn, apart, context);
+  const CompressedMatrix sweep = compress_matrix(weight.view(), gptq, apart, context);
+  EXPECT_EQ(sweep.quantized->codes, nearest.quantized->codes);
+  CompressionSpec wanda;
+  wanda.pattern = SparsityPattern::parse("4:8");
+  wanda.pruner = "wanda";
+  CompressionSpec sparsegpt = wanda;
+  sparsegpt.pruner = "sparsegpt";
+  // Damping of 1% shifts the weights' importance a little: ranks of equal products may change.
+  const Mask by_product = *compress_matrix(weight.view(), wanda, apart, context).mask;
+  const Mask by_sweep = *compress_matrix(weight.view(), sparsegpt, apart, context).mask;
+  int64_t different = 0;
+  for (size_t i = 0; i < by_sweep.keep.size(); ++i) {
+    different += by_sweep.keep[i] != by_product.keep[i];
+  }
+  EXPECT_LT(different, weight.size() / 50);
+}
+
+TEST_F(SweepTest, ResultsDoNotDependOnTheNumberOfThreads) {
+  ThreadPool one(1);
+  Context alone{one};
+  for (const char* pattern : {"50%", "2:4", "3:7"}) {
+    CompressionSpec spec;
+    spec.pattern = SparsityPattern::parse(pattern);
+    spec.format = NumberFormat::parse("int4:g32", Role::kWeight);
+    spec.order = Order::kJoint;
+    spec.joint = "one-pass";
+    const CompressedMatrix a = compress_matrix(weight.view(), spec, statistics, alone);
+    const CompressedMatrix b = compress_matrix(weight.view(), spec, statistics, context);
+    EXPECT_EQ(a.quantized->codes, b.quantized->codes) << pattern;
+    EXPECT_EQ(*a.mask, *b.mask) << pattern;
+    EXPECT_EQ(a.output_error, b.output_error) << pattern;
+  }
+}
+
+TEST_F(SweepTest, PatternsKeepAsManyWeightsAsWithoutASweep) {
+  for (const SparsityPattern& pattern : SparsityPattern::examples()) {
+    const std::string spelling = pattern.spelling();
+    const CompressedMatrix sweep = compress(spelling.c_str(), nullptr, "sparsegpt", "");
+    ASSERT_TRUE(pattern.allows(*sweep.mask)) << spelling;
+    if (pattern.family() == "unstructured" || pattern.family() == "n_of_m") {
+      EXPECT_EQ(sweep.mask->kept(), pattern.most_kept(weight.rows(), weight.cols())) << spelling;
+    }
+  }
+}
+
+TEST_F(SweepTest, MethodsSayThatTheyNeedCalibrationOrRefuseStochasticRounding) {
+  CompressionSpec spec;
+  spec.format = NumberFormat::parse("int4:stoch", Role::kWeight);
+  spec.quantizer = "gptq";
+  EXPECT_THAT(*refusal(spec), HasSubstr("\"gptq\" chooses the codes itself"));
+  spec.format = NumberFormat::parse("int4", Role::kWeight);
+  try {
+    compress_matrix(weight.view(), spec, {}, context);
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("needs calibration text"));
+  }
+}
+
+}  // namespace
+}  // namespace scant

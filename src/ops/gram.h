@@ -1,0 +1,18 @@
+#pragma once
+
+#include <span>
+
+#include "core/context.h"
+#include "core/tensor.h"
+
+namespace scant {
+
+/// gram += sum over `inputs` of X^T X in float32; X tokens x features, gram features x features.
+/// Only the upper triangle is computed; complete_gram() mirrors it at the end. Cut by features, not
+/// by samples, so the sum over tokens has one order whatever the number of threads.
+void accumulate_gram(std::span<const ConstMatrixView> inputs, MatrixView gram, Context& context);
+
+/// Copies the upper triangle to the lower one.
+void complete_gram(MatrixView gram);
+
+}  // namespace scant
