@@ -4,7 +4,7 @@
 #include <cmath>
 #include <map>
 
-#include "compress/gram_tap.h"
+#include "compress/block_grams.h"
 #include "compress/replaced_weights.h"
 #include "core/error.h"
 #include "core/stopwatch.h"
@@ -26,11 +26,11 @@ class BlockWalk {
       }
     }
     left_ = static_cast<int64_t>(planned_.size());
-    for (const auto& window : calibration.windows) {
-      State state;
-      state.tokens = window;
-      states_.push_back(std::move(state));
-    }
+    states_ = fresh_states();
+    const bool matched = std::ranges::any_of(planned_, [](const auto& entry) {
+      return matches_dense_outputs(entry.second->plan.weights);
+    });
+    if (matched && calibration.from_compressed) dense_states_ = fresh_states();
   }
 
   CalibrationTimes run() {
@@ -42,6 +42,15 @@ class BlockWalk {
   }
 
  private:
+  std::vector<State> fresh_states() const {
+    std::vector<State> states;
+    for (const auto& window : calibration_.windows) {
+      states.emplace_back();
+      states.back().tokens = window;
+    }
+    return states;
+  }
+
   void run_stage(const Stage& stage) {
     std::vector<const PlannedLayer*> layers;
     for (const LinearInfo& info : stage.linears()) {
@@ -50,11 +59,14 @@ class BlockWalk {
     }
     const auto dense = stage.load(model_.weights());
     if (layers.empty()) {
-      advance(*dense);
+      advance(*dense, states_);
+      advance(*dense, dense_states_);
       return;
     }
     ReplacedWeights weights(model_.weights(), std::nullopt);
-    if (!take_finished(layers, weights)) {
+    if (take_finished(layers, weights)) {
+      advance(*dense, dense_states_);
+    } else {
       const auto statistics = measure(*dense);
       for (const PlannedLayer* layer : layers) {
         weights.replace(layer->info.name, compress(*layer, *statistics.at(layer->info.name)));
@@ -63,7 +75,7 @@ class BlockWalk {
       }
     }
     if (left_ == 0) return;
-    advance(calibration_.from_compressed ? *stage.load(weights) : *dense);
+    advance(calibration_.from_compressed ? *stage.load(weights) : *dense, states_);
   }
 
   /// True if every layer was finished by an earlier run.
@@ -82,10 +94,10 @@ class BlockWalk {
     return true;
   }
 
-  void advance(const LoadedStage& stage) {
+  void advance(const LoadedStage& stage, std::vector<State>& states) {
     const Stopwatch watch;
-    for_samples(0, static_cast<int64_t>(states_.size()), [&](int64_t i) {
-      stage.run(states_[static_cast<size_t>(i)], i, nullptr);
+    for_samples(0, static_cast<int64_t>(states.size()), [&](int64_t i) {
+      stage.run(states[static_cast<size_t>(i)], i, nullptr);
     });
     times_.forward += watch.seconds();
   }
@@ -98,23 +110,27 @@ class BlockWalk {
     });
   }
 
+  /// Statistics of the inputs that the block has now; the dense states go through it meanwhile.
   std::map<std::string, std::shared_ptr<const InputStatistics>, std::less<>> measure(
       const LoadedStage& stage) {
-    GramTap tap(kBatch);
+    InputTap inputs(kBatch), dense_inputs(kBatch);
+    BlockGrams grams;
     const auto samples = static_cast<int64_t>(states_.size());
     for (int64_t begin = 0; begin < samples; begin += kBatch) {
       const Stopwatch forward;
       for_samples(begin, std::min(samples, begin + kBatch), [&](int64_t i) {
         const State& state = states_[static_cast<size_t>(i)];
         State copy{state.tokens, state.first_position, Matrix::copy_of(state.hidden.view())};
-        stage.run(copy, i - begin, &tap);
+        stage.run(copy, i - begin, &inputs);
+        if (dense_states_.empty()) return;
+        stage.run(dense_states_[static_cast<size_t>(i)], i - begin, &dense_inputs);
       });
       times_.forward += forward.seconds();
       const Stopwatch gram;
-      tap.end_batch(context_);
+      grams.add(inputs, dense_states_.empty() ? nullptr : &dense_inputs, context_);
       times_.gram += gram.seconds();
     }
-    return tap.finish();
+    return grams.finish();
   }
 
   Matrix compress(const PlannedLayer& layer, const InputStatistics& inputs) {
@@ -150,7 +166,8 @@ class BlockWalk {
   const LayerStore& store_;
   Context& context_;
   std::map<std::string, const PlannedLayer*, std::less<>> planned_;
-  std::vector<State> states_;
+  std::vector<State> states_;        // after the compressed blocks
+  std::vector<State> dense_states_;  // after the dense ones; empty where no method asks for them
   int64_t left_ = 0;  // layers
   CalibrationTimes times_;
 };

@@ -107,6 +107,12 @@ bool needs_calibration(const CompressionSpec& spec) {
          (spec.format && find_quantizer(spec.quantizer)->calibrated);
 }
 
+bool matches_dense_outputs(const CompressionSpec& spec) {
+  if (!spec.format) return false;
+  if (spec.pattern && spec.order == Order::kJoint) return find_joint_solver(spec.joint)->matched;
+  return find_quantizer(spec.quantizer)->matched;
+}
+
 CompressedMatrix compress_matrix(ConstMatrixView weight, const CompressionSpec& spec,
                                  const Statistics& statistics, Context& context) {
   if (const auto sentence = refusal(spec)) throw Error("compress", *sentence);
@@ -114,19 +120,24 @@ CompressedMatrix compress_matrix(ConstMatrixView weight, const CompressionSpec& 
     throw Error("compress", "its method needs calibration text");
   }
   check_finite(weight, &context);
+  Matrix matched;
+  if (statistics.inputs != nullptr && matches_dense_outputs(spec)) {
+    matched = statistics.inputs->matched_target(weight, context);
+  }
+  const ConstMatrixView target = matched.size() > 0 ? matched.view() : weight;
   CompressedMatrix result;
   if (spec.format) result.values = Matrix(weight.rows, weight.cols);
   const Pruner* pruner = find_pruner(spec.pruner);
   const Quantizer* quantizer = find_quantizer(spec.quantizer);
   if (spec.pattern && spec.format) {
-    const CompressionProblem problem{weight,     *spec.pattern, *spec.format, *pruner,
+    const CompressionProblem problem{target,     *spec.pattern, *spec.format, *pruner,
                                      *quantizer, statistics,    spec.seed,    spec.stream};
     MaskedCodes codes = compress_both(problem, spec, result.values.view(), context);
     result.quantized = std::move(codes.quantized);
     result.mask = std::move(codes.mask);
   } else if (spec.format) {
     const QuantizeOptions options{nullptr, nullptr, spec.seed, spec.stream};
-    result.quantized = quantizer->quantize(weight, *spec.format, options, statistics,
+    result.quantized = quantizer->quantize(target, *spec.format, options, statistics,
                                            result.values.view(), context);
   } else {
     PrunedMatrix pruned = pruner->prune(weight, {*spec.pattern, statistics}, context);

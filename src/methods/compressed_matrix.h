@@ -74,6 +74,9 @@ std::string method_names(const CompressionSpec& spec);
 /// Whether one of its methods reads Statistics::inputs. The spec must not be refused.
 bool needs_calibration(const CompressionSpec& spec);
 
+/// Whether it wants to know what the layer's inputs are in the dense model.
+bool matches_dense_outputs(const CompressionSpec& spec);
+
 /// Errors of `values` against `weight`; positions outside `mask` (null: none) are the pruned ones.
 /// Sums in double, in a fixed order.
 MatrixError matrix_error(ConstMatrixView weight, ConstMatrixView values, const Mask* mask,

@@ -12,6 +12,8 @@ namespace {
 
 // Of the mean diagonal: what GPTQ and SparseGPT add.
 constexpr double kDamping = 0.01;
+// How far a matched target goes.
+constexpr float kMatched = 0.25f;
 
 /// tr(E H E^T), rows in fixed pieces.
 double quadratic_form(ConstMatrixView gram, int64_t rows,
@@ -54,6 +56,25 @@ const InverseFactor& InputStatistics::get(Derived& derived, bool by_norm) const 
     }
   });
   return *derived.factor;
+}
+
+Matrix InputStatistics::matched_target(ConstMatrixView weight, Context& context) const {
+  if (cross_.size() == 0) return {};
+  const int64_t n = features();
+  Matrix change(n, n);
+  for (int64_t i = 0; i < change.size(); ++i) change.data()[i] = cross_.data()[i] - gram_.data()[i];
+  const ConstMatrixView upper = factor().upper.view();
+  Matrix target = Matrix::copy_of(weight);
+  constexpr int64_t kRows = 64;
+  context.threads.parallel_for((weight.rows + kRows - 1) / kRows, [&](int64_t tile) {
+    const int64_t begin = tile * kRows, count = std::min(kRows, weight.rows - begin);
+    Matrix moved(count, n), solved(count, n);
+    gemm(weight.rows_from(begin, count), change.view(), moved.view());
+    gemm(moved.view(), upper, solved.view(), {.b = Transpose::kYes});
+    gemm(solved.view(), upper, target.view().rows_from(begin, count),
+         {.alpha = kMatched, .beta = 1.0f});
+  });
+  return target;
 }
 
 double output_squared_error(ConstMatrixView weight, ConstMatrixView values,

@@ -15,8 +15,10 @@ namespace scant {
 /// layers that read the same input; what is derived from it is computed once, when it is asked for.
 class InputStatistics {
  public:
-  /// `gram` is H = X^T X, symmetric and finite.
-  explicit InputStatistics(Matrix gram) : gram_(std::move(gram)) {}
+  /// `gram` is H = X^T X, symmetric and finite. `cross` is Y^T X with Y the inputs of the same layer
+  /// in the dense model, where X comes out of compressed blocks; empty where X = Y.
+  explicit InputStatistics(Matrix gram, Matrix cross = {})
+      : gram_(std::move(gram)), cross_(std::move(cross)) {}
 
   ConstMatrixView gram() const { return gram_.view(); }
   int64_t features() const { return gram_.rows(); }
@@ -28,6 +30,12 @@ class InputStatistics {
   /// The same with the columns of the largest inputs first ("act-order").
   const InverseFactor& factor_by_norm() const { return get(by_norm_, true); }
 
+  /// Part of the way from `weight` to the weight whose outputs on X are nearest to those of `weight`
+  /// on Y: W + W (Y^T X - H) H^-1 / 4, with damping. What GPTAQ (arXiv 2504.02692) compresses towards
+  /// when a layer's inputs have already changed; the whole way fits the calibration text too closely
+  /// (its authors take a quarter too). Empty where X = Y.
+  Matrix matched_target(ConstMatrixView weight, Context& context) const;
+
  private:
   struct Derived {
     std::once_flag once;
@@ -36,7 +44,7 @@ class InputStatistics {
   /// Throws Error if H cannot be factorised even with damping.
   const InverseFactor& get(Derived& derived, bool by_norm) const;
 
-  Matrix gram_;
+  Matrix gram_, cross_;
   mutable Derived in_order_, by_norm_;
 };
 

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "formats/size.h"
 #include "methods/joint/joint_solver.h"
 #include "methods/orders.h"
 #include "methods/random_blocks_test.h"
@@ -74,6 +75,73 @@ TEST_F(SweepTest, TheSecondStepKeepsWhatTheFirstMade) {
       ASSERT_EQ(decoded.data()[i], second.values.data()[i]) << name;
     }
   }
+}
+
+TEST_F(SweepTest, AMatchedTargetMakesGoodForChangedInputs) {
+  // X = Y / 2: the weight that gives the dense outputs is 2 W; a quarter of the way is 1.25 W.
+  const Matrix dense = random_gram(200, 600, 3);
+  Matrix gram = Matrix::copy_of(dense.view()), cross = Matrix::copy_of(dense.view());
+  for (int64_t i = 0; i < gram.size(); ++i) {
+    gram.data()[i] /= 4;
+    cross.data()[i] /= 2;
+  }
+  const InputStatistics changed(std::move(gram), std::move(cross));
+  const Matrix target = changed.matched_target(weight.view(), context);
+  Matrix expected = Matrix::copy_of(weight.view());
+  for (int64_t i = 0; i < expected.size(); ++i) expected.data()[i] *= 1.25f;
+  // Damping holds back directions that the inputs hardly have.
+  EXPECT_LT(relative_output_error(expected.view(), target.view(), changed, context), 0.02);
+  EXPECT_EQ(inputs.matched_target(weight.view(), context).size(), 0);
+}
+
+TEST_F(SweepTest, DescentNeverEndsAboveTheOnePassSolutionAndKeepsPatternAndGrid) {
+  int64_t below = 0, all = 0;
+  for (const char* pattern : {"50%", "50%:row", "2:4", "3:7", "50%:block=1x16", "50%:cols"}) {
+    for (const char* format : {"int4:g128", "int3:g32:asym", "int4", "int4:tensor", "mxfp4",
+                               "nvfp4", "nf4", "hbfp4", "ternary", "binary", "bf16"}) {
+      const std::string what = std::string(pattern) + " " + format;
+      const auto both = SparsityPattern::parse(pattern);
+      if (layout_refusal(NumberFormat::parse(format, Role::kWeight), both)) continue;
+      const CompressedMatrix one =
+          compress(pattern, format, "magnitude", "rtn", Order::kJoint, "one-pass");
+      const CompressedMatrix ours =
+          compress(pattern, format, "magnitude", "rtn", Order::kJoint, "scant");
+      ASSERT_LE(*ours.output_error, *one.output_error * (1 + 1e-5)) << what;
+      ASSERT_TRUE(both.allows(*ours.mask)) << what;
+      EXPECT_EQ(ours.mask->kept(), one.mask->kept()) << what;
+      Matrix decoded(weight.rows(), weight.cols());
+      dequantize(*ours.quantized, decoded.view());
+      for (int64_t i = 0; i < weight.size(); ++i) {
+        const bool is_kept = ours.mask->keep[static_cast<size_t>(i)] != 0;
+        ASSERT_EQ(is_kept ? decoded.data()[i] : 0.0f, ours.values.data()[i]) << what;
+      }
+      ++all;
+      below += *ours.output_error < 0.97 * *one.output_error;
+    }
+  }
+  EXPECT_GT(below, all / 2) << "of " << all;
+}
+
+TEST_F(SweepTest, HardlyAnySingleCodeImprovesAMatrixThatHasDescended) {
+  const CompressedMatrix ours = compress("2:4", "int4", "magnitude", "rtn", Order::kJoint, "scant");
+  const double least = output_squared_error(weight.view(), ours.values.view(), inputs, context);
+  Matrix changed = Matrix::copy_of(ours.values.view());
+  int64_t better = 0, tried = 0;
+  for (int64_t r = 0; r < weight.rows(); r += 5) {
+    const float step = ours.quantized->block_scale(r, ours.quantized->block_of(r, 0)).scale;
+    for (int64_t c = 0; c < weight.cols(); c += 7) {
+      if ((*ours.mask)(r, c) == 0) continue;
+      for (const float by : {-step, step}) {
+        changed(r, c) = ours.values(r, c) + by;
+        if (std::fabs(changed(r, c)) > 7.5f * step) continue;  // no code
+        ++tried;
+        better += output_squared_error(weight.view(), changed.view(), inputs, context) <
+                  least * (1 - 1e-6);
+      }
+      changed(r, c) = ours.values(r, c);
+    }
+  }
+  EXPECT_LE(better, tried / 100);
 }
 
 TEST_F(SweepTest, WithUncorrelatedInputsThereIsNothingToCompensate) {

@@ -36,6 +36,23 @@ void accumulate_gram(std::span<const ConstMatrixView> inputs, MatrixView gram, C
   });
 }
 
+void accumulate_cross_gram(std::span<const ConstMatrixView> a, std::span<const ConstMatrixView> b,
+                           MatrixView product, Context& context) {
+  if (a.size() != b.size()) throw Error("gram", "different numbers of samples");
+  const int64_t across = (product.cols + kTile - 1) / kTile;
+  const int64_t down = (product.rows + kTile - 1) / kTile;
+  context.threads.parallel_for(down * across, [&](int64_t index) {
+    const int64_t r = index / across * kTile, c = index % across * kTile;
+    const int64_t rows = std::min(kTile, product.rows - r);
+    const int64_t cols = std::min(kTile, product.cols - c);
+    const MatrixView tile = product.rows_from(r, rows).cols_from(c, cols);
+    for (size_t i = 0; i < a.size(); ++i) {
+      gemm(a[i].cols_from(r, rows), b[i].cols_from(c, cols), tile,
+           {.a = Transpose::kYes, .beta = 1.0f});
+    }
+  });
+}
+
 void complete_gram(MatrixView gram) {
   for (int64_t r = 1; r < gram.rows; ++r) {
     for (int64_t c = 0; c < r; ++c) gram(r, c) = gram(c, r);

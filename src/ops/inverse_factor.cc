@@ -2,6 +2,7 @@
 
 #include <f77blas.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -39,7 +40,8 @@ std::optional<InverseFactor> inverse_factor(ConstMatrixView gram, std::span<cons
   }
   const double mean = mean_diagonal(gram);
   const double unit = mean > 0 ? mean : 1.0;
-  for (double part = share; part <= 1.0; part = part > 0 ? 10 * part : 1e-6) {
+  double part = share;
+  for (int attempt = 0; attempt < 8 && part <= 1.0; ++attempt, part = std::max(10 * part, 1e-6)) {
     const auto added = static_cast<float>(part * unit);
     Matrix reversed(n, n);
     for (int64_t r = 0; r < n; ++r) {

@@ -187,7 +187,7 @@ MaskedCodes solve_by_gain(const CompressionProblem& problem, MatrixView values, 
 
 JointSolver gain_mask_solver() {
   return {"gain_mask", "keeps the weights whose codes gain most, mask and scales in turn", false,
-          solve_by_gain};
+          false, solve_by_gain};
 }
 
 }  // namespace scant

@@ -12,6 +12,7 @@ struct JointSolver {
   std::string_view name;
   std::string_view meaning;  ///< one clause, for help
   bool calibrated = false;   ///< reads Statistics::inputs
+  bool matched = false;      ///< solves for InputStatistics::matched_target()
   /// `values` (of the weight's shape) receives what mask and codes evaluate to.
   MaskedCodes (*solve)(const CompressionProblem& problem, MatrixView values, Context& context);
 };
@@ -25,5 +26,8 @@ const JointSolver* find_joint_solver(std::string_view name);
 JointSolver gain_mask_solver();
 /// SparseGPT's sweep with rounding inside (arXiv 2301.00774, section 3.5).
 JointSolver one_pass_solver();
+/// Ours: the best of several one-pass solutions, then descent on the error of the layer's output
+/// over codes, mask and scales (methods/descent.h).
+JointSolver scant_solver();
 
 }  // namespace scant

@@ -29,7 +29,7 @@ MaskedCodes sweep_both(const CompressionProblem& problem, MatrixView values, Con
 
 JointSolver one_pass_solver() {
   return {"one-pass", "prunes and rounds column by column in one sweep with compensation", true,
-          sweep_both};
+          false, sweep_both};
 }
 
 }  // namespace scant

@@ -27,7 +27,13 @@ QuantizedMatrix sweep_to_codes(ConstMatrixView weight, const NumberFormat& forma
 }  // namespace
 
 Quantizer gptq_quantizer() {
-  return {"gptq", "rounds column by column, later columns make good for it", true, sweep_to_codes};
+  return {"gptq", "rounds column by column, later columns make good for it", true, false,
+          sweep_to_codes};
+}
+
+Quantizer gptaq_quantizer() {
+  return {"gptaq", "gptq towards the dense model's outputs from the compressed inputs", true, true,
+          sweep_to_codes};
 }
 
 }  // namespace scant

@@ -12,6 +12,7 @@ struct Quantizer {
   std::string_view name;
   std::string_view meaning;  ///< one clause, for help
   bool calibrated = false;   ///< reads Statistics::inputs
+  bool matched = false;      ///< solves for InputStatistics::matched_target()
   /// `values` receives what the codes evaluate to; may not overlap `weight`.
   QuantizedMatrix (*quantize)(ConstMatrixView weight, const NumberFormat& format,
                               const QuantizeOptions& options, const Statistics& statistics,
@@ -27,5 +28,7 @@ const Quantizer* find_quantizer(std::string_view name);
 Quantizer rtn_quantizer();
 /// One sweep with compensation (GPTQ, arXiv 2210.17323), act-order and static groups.
 Quantizer gptq_quantizer();
+/// The same sweep for InputStatistics::matched_target() (GPTAQ, arXiv 2504.02692).
+Quantizer gptaq_quantizer();
 
 }  // namespace scant

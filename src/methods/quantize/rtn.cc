@@ -13,7 +13,7 @@ QuantizedMatrix round_to_nearest(ConstMatrixView weight, const NumberFormat& for
 }  // namespace
 
 Quantizer rtn_quantizer() {
-  return {"rtn", "rounds every weight to the nearest code", false, round_to_nearest};
+  return {"rtn", "rounds every weight to the nearest code", false, false, round_to_nearest};
 }
 
 }  // namespace scant

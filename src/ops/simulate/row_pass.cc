@@ -29,7 +29,7 @@ constexpr int64_t kErrorLanes = 8;
 
 // The pieces of a row of `cols` values in blocks of `block` and groups of m.
 int64_t piece_values(int64_t cols, int64_t block, int64_t m) {
-  const int64_t unit = std::lcm(std::min(block, cols), m);
+  const int64_t unit = std::max<int64_t>(1, std::lcm(std::min(block, cols), m));
   if (block >= cols || unit >= cols) return cols;
   return std::min(cols, std::max<int64_t>(1, kPieceValues / unit) * unit);
 }
