@@ -83,5 +83,6 @@ std::string scratch_folder() {
 
 std::string embedded_model() { return SCANT_SOURCE_DIR "/assets/quill-llama-5m"; }
 std::string embedded_text() { return SCANT_SOURCE_DIR "/assets/text/books.txt"; }
+std::string embedded_calibration() { return SCANT_SOURCE_DIR "/assets/text/calibration.txt"; }
 
 }  // namespace scant

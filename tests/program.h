@@ -25,5 +25,6 @@ std::string scratch_folder();
 /// The embedded model.
 std::string embedded_model();
 std::string embedded_text();
+std::string embedded_calibration();
 
 }  // namespace scant

@@ -83,7 +83,7 @@ Methods methods_of(const Options& options, bool both) {
     throw Error("--order", "joint is one step; expected no --pruner or --quantizer beside it");
   }
   if (!options.calibration.empty()) {
-    methods.names = {"sparsegpt", "gptq", joint_order ? "gain_mask" : "one-pass"};
+    methods.names = {"sparsegpt", "gptq", joint_order ? "gain_mask" : "scant"};
     if (both && options.order.empty() && !separate) methods.order = Order::kJoint;
   }
   if (!options.joint.empty()) {
@@ -160,9 +160,26 @@ Evaluation evaluate_model(const Model& model, const Model* reference, const Text
                   options, shell.context());
 }
 
-void print_dry_run(const Model& model, const Recipe& recipe, const Options& options, Shell& shell) {
+Calibration read_calibration(const Model& model, const Options& options, const Recipe& recipe,
+                             Shell& shell) {
+  if (options.protocol.window < 1) throw Error("--window", "expected at least 1 token");
+  Calibration calibration;
+  const std::vector<int32_t> ids =
+      text_ids(model, options.calibration, options.protocol.window, shell.context());
+  calibration.windows =
+      draw_windows(ids, options.samples, options.protocol.window, recipe.seed, options.calibration);
+  calibration.from_compressed = options.propagate == "compressed";
+  const auto count = static_cast<int64_t>(calibration.windows.size());
+  shell.note(fmt::format("Calibration: {} windows of {} tokens from {}{}\n", count,
+                         options.protocol.window, options.calibration,
+                         count < options.samples ? ", all that it holds" : ""));
+  return calibration;
+}
+
+void print_dry_run(const Model& model, const Recipe& recipe, const Calibration* calibration,
+                   const Options& options, Shell& shell) {
   const CompressionPlan plan = make_plan(model, recipe);
-  const CostEstimate cost = estimate_cost(model, plan, shell.context());
+  const CostEstimate cost = estimate_cost(model, plan, calibration, shell.context());
   shell.result(plan_text(plan, shell.bold()));
   shell.result(fmt::format("Expected: {} and {} of memory besides the mapped file{}\n",
                            duration_text(cost.seconds),
@@ -195,21 +212,6 @@ void compare(const Model& model, const Options& options, Shell& shell) {
                   evaluation.divergence->kl.value, 100 * evaluation.divergence->top1_agreement));
 }
 
-Calibration read_calibration(const Model& model, const Options& options, Shell& shell) {
-  Calibration calibration;
-  const uint64_t seed = options.seed.value_or(0);
-  const std::vector<int32_t> ids =
-      text_ids(model, options.calibration, options.protocol.window, shell.context());
-  calibration.windows =
-      draw_windows(ids, options.samples, options.protocol.window, seed, options.calibration);
-  calibration.from_compressed = options.propagate == "compressed";
-  const auto count = static_cast<int64_t>(calibration.windows.size());
-  shell.note(fmt::format("Calibration: {} windows of {} tokens from {}{}\n", count,
-                         options.protocol.window, options.calibration,
-                         count < options.samples ? ", all that it holds" : ""));
-  return calibration;
-}
-
 void run(const Options& options, Shell& shell) {
   const Recipe recipe = recipe_of(options);
   if (options.print_recipe) {
@@ -218,8 +220,11 @@ void run(const Options& options, Shell& shell) {
   }
   if (options.model.empty()) throw Error("scant compress", "expected a MODEL to compress");
   const auto model = Model::open(options.model);
+  std::optional<Calibration> read;
+  if (!options.calibration.empty()) read = read_calibration(*model, options, recipe, shell);
+  const Calibration* calibration = read ? &*read : nullptr;
   if (options.dry_run) {
-    print_dry_run(*model, recipe, options, shell);
+    print_dry_run(*model, recipe, calibration, options, shell);
     return;
   }
   if (options.out.empty())
@@ -227,10 +232,7 @@ void run(const Options& options, Shell& shell) {
   if (!options.text.empty()) {  // found now, not after the work
     text_windows(*model, options.text, options.protocol, shell.context());
   }
-  std::optional<Calibration> calibration;
-  if (!options.calibration.empty()) calibration = read_calibration(*model, options, shell);
-  const CompressionJob job{options.out, options.force, calibration ? &*calibration : nullptr,
-                           options.resume};
+  const CompressionJob job{options.out, options.force, calibration, options.resume};
   const CompressionResult result = compress_model(*model, recipe, job, shell.context());
   shell.result(compression_text(result, shell.bold()));
   shell.note(fmt::format(

@@ -36,8 +36,8 @@ class InputTap : public Tap {
   std::map<std::string, Input, std::less<>> inputs_;
 };
 
-/// Gram matrices of a block's inputs, by layer name, summed batch by batch in the samples' order, so
-/// that a sum does not depend on which thread ran which sample.
+/// Gram matrices of a block's inputs, by layer name, summed batch by batch in the samples' order,
+/// so that a sum does not depend on which thread ran which sample.
 class BlockGrams {
  public:
   /// Adds a batch. `dense` holds the same samples' inputs in the dense model; null where they are

@@ -15,22 +15,30 @@ namespace {
 // Samples whose inputs are held at once: fixed, because it decides the order of the sums.
 constexpr int64_t kBatch = 8;
 
+std::vector<const PlannedLayer*> block_layers(const CompressionPlan& plan) {
+  std::vector<const PlannedLayer*> layers;
+  for (const PlannedLayer& layer : plan.layers) {
+    if (layer.plan.changes_weights() && layer.info.block >= 0) layers.push_back(&layer);
+  }
+  return layers;
+}
+
+bool needs_dense_states(const CompressionPlan& plan, const Calibration& calibration) {
+  return calibration.from_compressed &&
+         std::ranges::any_of(block_layers(plan), [](const PlannedLayer* layer) {
+           return matches_dense_outputs(layer->plan.weights);
+         });
+}
+
 class BlockWalk {
  public:
   BlockWalk(const Model& model, const CompressionPlan& plan, const Calibration& calibration,
-            const LayerStore& store, Context& context)
+            const LayerStore* store, Context& context)
       : model_(model), calibration_(calibration), store_(store), context_(context) {
-    for (const PlannedLayer& layer : plan.layers) {
-      if (layer.plan.changes_weights() && layer.info.block >= 0) {
-        planned_.emplace(layer.info.name, &layer);
-      }
-    }
+    for (const PlannedLayer* layer : block_layers(plan)) planned_.emplace(layer->info.name, layer);
     left_ = static_cast<int64_t>(planned_.size());
     states_ = fresh_states();
-    const bool matched = std::ranges::any_of(planned_, [](const auto& entry) {
-      return matches_dense_outputs(entry.second->plan.weights);
-    });
-    if (matched && calibration.from_compressed) dense_states_ = fresh_states();
+    if (needs_dense_states(plan, calibration)) dense_states_ = fresh_states();
   }
 
   CalibrationTimes run() {
@@ -82,7 +90,8 @@ class BlockWalk {
   bool take_finished(const std::vector<const PlannedLayer*>& layers, ReplacedWeights& weights) {
     std::vector<Matrix> values;
     for (const PlannedLayer* layer : layers) {
-      auto finished = store_.find(layer->info.name, layer->info.outputs, layer->info.inputs);
+      if (store_ == nullptr) return false;
+      auto finished = store_->find(layer->info.name, layer->info.outputs, layer->info.inputs);
       if (!finished) return false;
       values.push_back(std::move(finished->values));
     }
@@ -96,9 +105,8 @@ class BlockWalk {
 
   void advance(const LoadedStage& stage, std::vector<State>& states) {
     const Stopwatch watch;
-    for_samples(0, static_cast<int64_t>(states.size()), [&](int64_t i) {
-      stage.run(states[static_cast<size_t>(i)], i, nullptr);
-    });
+    for_samples(0, static_cast<int64_t>(states.size()),
+                [&](int64_t i) { stage.run(states[static_cast<size_t>(i)], i, nullptr); });
     times_.forward += watch.seconds();
   }
 
@@ -152,7 +160,7 @@ class BlockWalk {
       throw Error(model_.checkpoint().path() + ": tensor " + layer.info.tensor, error.what());
     }
     times_.solve += watch.seconds();
-    store_.put(layer.info.name, result);
+    if (store_ != nullptr) store_->put(layer.info.name, result);
     return std::move(result.values);
   }
 
@@ -163,12 +171,12 @@ class BlockWalk {
 
   const Model& model_;
   const Calibration& calibration_;
-  const LayerStore& store_;
+  const LayerStore* store_;  // null: results are only measured
   Context& context_;
   std::map<std::string, const PlannedLayer*, std::less<>> planned_;
   std::vector<State> states_;        // after the compressed blocks
   std::vector<State> dense_states_;  // after the dense ones; empty where no method asks for them
-  int64_t left_ = 0;  // layers
+  int64_t left_ = 0;                 // layers
   CalibrationTimes times_;
 };
 
@@ -177,7 +185,57 @@ class BlockWalk {
 CalibrationTimes compress_blocks(const Model& model, const CompressionPlan& plan,
                                  const Calibration& calibration, const LayerStore& store,
                                  Context& context) {
-  return BlockWalk(model, plan, calibration, store, context).run();
+  return BlockWalk(model, plan, calibration, &store, context).run();
+}
+
+CalibrationTimes estimate_blocks(const Model& model, const CompressionPlan& plan,
+                                 const Calibration& calibration, Context& context) {
+  const std::vector<const PlannedLayer*> layers = block_layers(plan);
+  if (layers.empty()) return {};
+  const int64_t first = (*std::ranges::min_element(layers, {}, [](const PlannedLayer* layer) {
+                          return layer->info.block;
+                        }))->info.block;
+  CompressionPlan probe;
+  double all = 0, probed = 0;  // weights
+  for (const PlannedLayer* layer : layers) {
+    const auto weights = static_cast<double>(layer->info.outputs * layer->info.inputs);
+    all += weights;
+    if (layer->info.block != first) continue;
+    probe.layers.push_back(*layer);
+    probed += weights;
+  }
+  Calibration few = calibration;
+  few.windows.resize(std::min(few.windows.size(), static_cast<size_t>(kBatch)));
+  Context quiet = context;
+  quiet.progress = [](const Progress&) {};
+  CalibrationTimes times = BlockWalk(model, probe, few, nullptr, quiet).run();
+  const double windows =
+      static_cast<double>(calibration.windows.size()) / static_cast<double>(few.windows.size());
+  // The probe does not go on to a next block: each block is run once more for that.
+  times.forward *= 2 * windows * all / probed;
+  times.gram *= windows * all / probed;
+  times.solve *= all / probed;
+  return times;
+}
+
+int64_t block_memory(const Model& model, const CompressionPlan& plan,
+                     const Calibration& calibration) {
+  const auto windows = static_cast<int64_t>(calibration.windows.size());
+  const int64_t window = static_cast<int64_t>(calibration.windows.front().size());
+  const int64_t chains = needs_dense_states(plan, calibration) ? 2 : 1;
+  int64_t block = 0;
+  for (const auto& stage : model.stages()) {
+    int64_t values = 0;
+    for (const LinearInfo& info : stage->linears()) {
+      // The weight dense and compressed; at worst a Gram matrix, its factor and inputs of its own.
+      values += 2 * info.outputs * info.inputs;
+      values += (chains + 1) * info.inputs * info.inputs + chains * kBatch * window * info.inputs;
+    }
+    block = std::max(block, values);
+  }
+  constexpr int64_t kSolverValues = 5;  // per weight of a layer: copies, candidates, codes, mask
+  return 4 * (chains * windows * window * model.facts().hidden + block +
+              kSolverValues * plan.largest_layer);
 }
 
 }  // namespace scant

@@ -11,6 +11,7 @@ struct CalibrationTimes {
   double forward = 0;  ///< blocks over the calibration windows
   double gram = 0;     ///< sums of X^T X
   double solve = 0;    ///< methods, factorisations included
+  double total() const { return forward + gram + solve; }
 };
 
 /// Compresses the planned layers of the blocks, block by block: hidden states of all windows are
@@ -21,5 +22,14 @@ struct CalibrationTimes {
 CalibrationTimes compress_blocks(const Model& model, const CompressionPlan& plan,
                                  const Calibration& calibration, const LayerStore& store,
                                  Context& context);
+
+/// What compress_blocks() would take, from its first block on a few of the windows.
+CalibrationTimes estimate_blocks(const Model& model, const CompressionPlan& plan,
+                                 const Calibration& calibration, Context& context);
+
+/// Peak of anonymous memory of compress_blocks(): hidden states, one block's weights, Gram matrices
+/// and inputs, what a method holds of its largest layer.
+int64_t block_memory(const Model& model, const CompressionPlan& plan,
+                     const Calibration& calibration);
 
 }  // namespace scant

@@ -39,8 +39,8 @@ TEST(DrawWindows, TakesWholeWindowsOnceInTheOrderOfTheText) {
 class BlocksTest : public testing::Test {
  protected:
   BlocksTest() : model_(Model::open(kAssets + "quill-llama-5m")) {
-    const auto ids = Tokenizer::load(model_->checkpoint())
-                         ->encode(read_file(kAssets + "text/calibration.txt"));
+    const auto ids =
+        Tokenizer::load(model_->checkpoint())->encode(read_file(kAssets + "text/calibration.txt"));
     calibration_.windows = draw_windows(ids, 10, 64, 0, "calibration.txt");
     folder_ = testing::TempDir() + "blocks_" +
               testing::UnitTest::GetInstance()->current_test_info()->name();
@@ -53,8 +53,7 @@ class BlocksTest : public testing::Test {
     if (pattern != nullptr) sparsity = SparsityPattern::parse(pattern);
     if (format != nullptr) weights = NumberFormat::parse(format, Role::kWeight);
     Recipe recipe;
-    recipe.steps =
-        steps_for(sparsity, weights, Order::kSparsifyFirst, std::nullopt, methods);
+    recipe.steps = steps_for(sparsity, weights, Order::kSparsifyFirst, std::nullopt, methods);
     return make_plan(*model_, recipe);
   }
 
@@ -92,8 +91,7 @@ void expect_same(const std::vector<Matrix>& a, const std::vector<Matrix>& b) {
 /// Gram matrices the plain way: one sample after the other.
 class PlainGram : public Tap {
  public:
-  void linear_input(std::span<const LinearLayer> readers, ConstMatrixView input,
-                    int64_t) override {
+  void linear_input(std::span<const LinearLayer> readers, ConstMatrixView input, int64_t) override {
     for (const LinearLayer& layer : readers) {
       Matrix& gram = by_layer[layer.info.name];
       if (gram.size() == 0) gram = Matrix::zeros(input.cols, input.cols);
@@ -124,8 +122,7 @@ TEST_F(BlocksTest, LayersAreSolvedForTheInputsThatTheyHaveInTheDenseModel) {
     const Statistics statistics{&inputs};
     const CompressedMatrix plain =
         compress_matrix(weight.view(), layer.plan.weights, statistics, context);
-    const double error =
-        relative_output_error(weight.view(), values[i].view(), inputs, context);
+    const double error = relative_output_error(weight.view(), values[i].view(), inputs, context);
     // Sums of the Gram matrix in another order: a few codes may fall to the other side.
     EXPECT_NEAR(error, *plain.output_error, 0.01 * *plain.output_error) << layer.info.name;
   }

@@ -13,9 +13,8 @@ std::vector<std::vector<int32_t>> draw_windows(const std::vector<int32_t>& ids, 
                                                const std::string& source) {
   const int64_t available = static_cast<int64_t>(ids.size()) / window;
   if (available == 0) {
-    throw Error(source, "has " + std::to_string(ids.size()) +
-                            " tokens, fewer than one window of " + std::to_string(window) +
-                            "; use a longer text or a smaller --window");
+    throw Error(source, "has " + std::to_string(ids.size()) + " tokens, fewer than one window of " +
+                            std::to_string(window) + "; use a longer text or a smaller --window");
   }
   const int64_t count = std::min(samples, available);
   std::vector<int64_t> numbers(static_cast<size_t>(available));

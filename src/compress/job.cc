@@ -171,10 +171,10 @@ class FinishedBlocks {
   LayerStore layers_;
 };
 
-void require_calibration(const CompressionPlan& plan, const CompressionJob& job) {
+void require_calibration(const CompressionPlan& plan, const Calibration* calibration) {
   for (const PlannedLayer& layer : plan.layers) {
     if (!layer.plan.changes_weights() || !needs_calibration(layer.plan.weights)) continue;
-    if (job.calibration == nullptr) {
+    if (calibration == nullptr) {
       throw Error("--calibration", "missing; expected a text file, which the method of layer " +
                                        layer.info.name + " needs");
     }
@@ -198,7 +198,7 @@ CompressionResult compress_model(const Model& model, const Recipe& recipe,
   const Stopwatch watch;
   CompressionResult result;
   result.plan = make_plan(model, recipe);
-  require_calibration(result.plan, job);
+  require_calibration(result.plan, job.calibration);
   std::map<std::string, const PlannedLayer*, std::less<>> by_tensor;
   for (const PlannedLayer& layer : result.plan.layers) {
     if (layer.plan.changes_weights()) by_tensor[layer.info.tensor] = &layer;
@@ -249,13 +249,16 @@ CompressionResult compress_model(const Model& model, const Recipe& recipe,
   return result;
 }
 
-CostEstimate estimate_cost(const Model& model, const CompressionPlan& plan, Context& context) {
+CostEstimate estimate_cost(const Model& model, const CompressionPlan& plan,
+                           const Calibration* calibration, Context& context) {
   constexpr int64_t kProbeWeights = int64_t{1} << 21;  // enough for all threads to take part
   constexpr double kWriteBytesPerSecond = 500e6;       // a plain disk; reading is hidden by the map
+  require_calibration(plan, calibration);
   CostEstimate cost;
   std::map<std::string, double> seconds_per_weight;  // by pattern, format, order and width
   for (const PlannedLayer& layer : plan.layers) {
     if (!layer.plan.changes_weights()) continue;
+    if (calibration != nullptr && layer.info.block >= 0) continue;
     const CompressionSpec& spec = layer.plan.weights;
     const std::string key = (spec.pattern ? spec.pattern->spelling() : "") + "|" +
                             (spec.format ? spec.format->spelling() : "") + "|" +
@@ -277,6 +280,11 @@ CostEstimate estimate_cost(const Model& model, const CompressionPlan& plan, Cont
   constexpr int64_t kBytesPerWeight = 16;
   constexpr int64_t kProgram = 64 << 20;
   cost.memory_bytes = plan.largest_layer * kBytesPerWeight + kProgram;
+  if (calibration != nullptr) {
+    cost.seconds += estimate_blocks(model, plan, *calibration, context).total();
+    cost.memory_bytes =
+        std::max(cost.memory_bytes, block_memory(model, plan, *calibration) + kProgram);
+  }
   return cost;
 }
 

@@ -54,6 +54,8 @@ struct CostEstimate {
   int64_t memory_bytes = 0;  ///< peak of anonymous memory
   double seconds = 0;
 };
-CostEstimate estimate_cost(const Model& model, const CompressionPlan& plan, Context& context);
+/// With `calibration` (may be null) from the first block on a few of its windows.
+CostEstimate estimate_cost(const Model& model, const CompressionPlan& plan,
+                           const Calibration* calibration, Context& context);
 
 }  // namespace scant

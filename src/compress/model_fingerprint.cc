@@ -1,9 +1,8 @@
 #include "compress/model_fingerprint.h"
 
 #include <filesystem>
-#include <set>
-
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/file_map.h"
 #include "core/hash.h"

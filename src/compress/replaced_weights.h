@@ -14,7 +14,7 @@ class ReplacedWeights : public WeightSource {
  public:
   /// `activation`: format of the inputs of the replaced layers.
   ReplacedWeights(const WeightSource& base, std::optional<NumberFormat> activation)
-      : base_(base), activation_(std::move(activation)) {}
+      : base_(base), activation_(activation) {}
 
   /// `values`: outputs x inputs, by module name.
   void replace(const std::string& layer, Matrix values) {

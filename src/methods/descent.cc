@@ -11,11 +11,11 @@
 namespace scant {
 namespace {
 
-constexpr int64_t kRows = 64;       // rows of one task
-constexpr int64_t kWidth = 128;     // columns that are worked on at once
-constexpr int64_t kWidest = 512;    // a group up to here is worked on as a whole
-constexpr int kPasses = 4;          // over all columns
-constexpr int kRounds = 4;          // over the columns of a block
+constexpr int64_t kRows = 64;        // rows of one task
+constexpr int64_t kWidth = 128;      // columns that are worked on at once
+constexpr int64_t kWidest = 512;     // a group up to here is worked on as a whole
+constexpr int kPasses = 4;           // over all columns
+constexpr int kRounds = 4;           // over the columns of a block
 constexpr double kLeastGain = 2e-3;  // of the objective, for another pass
 
 /// The storable scale nearest to `wanted`.
@@ -350,8 +350,8 @@ void descend(const DescentProblem& problem, MaskedCodes& state, MatrixView value
         }
       },
       state.quantized.format.element);
-  state.quantized = codes_on_grid(state.quantized, state.mask.empty() ? nullptr : &state.mask,
-                                  values, context);
+  state.quantized =
+      codes_on_grid(state.quantized, state.mask.empty() ? nullptr : &state.mask, values, context);
 }
 
 }  // namespace scant

@@ -15,8 +15,8 @@ namespace scant {
 /// layers that read the same input; what is derived from it is computed once, when it is asked for.
 class InputStatistics {
  public:
-  /// `gram` is H = X^T X, symmetric and finite. `cross` is Y^T X with Y the inputs of the same layer
-  /// in the dense model, where X comes out of compressed blocks; empty where X = Y.
+  /// `gram` is H = X^T X, symmetric and finite. `cross` is Y^T X with Y the inputs of the same
+  /// layer in the dense model, where X comes out of compressed blocks; empty where X = Y.
   explicit InputStatistics(Matrix gram, Matrix cross = {})
       : gram_(std::move(gram)), cross_(std::move(cross)) {}
 
@@ -30,10 +30,10 @@ class InputStatistics {
   /// The same with the columns of the largest inputs first ("act-order").
   const InverseFactor& factor_by_norm() const { return get(by_norm_, true); }
 
-  /// Part of the way from `weight` to the weight whose outputs on X are nearest to those of `weight`
-  /// on Y: W + W (Y^T X - H) H^-1 / 4, with damping. What GPTAQ (arXiv 2504.02692) compresses towards
-  /// when a layer's inputs have already changed; the whole way fits the calibration text too closely
-  /// (its authors take a quarter too). Empty where X = Y.
+  /// Part of the way from `weight` to the weight whose outputs on X are nearest to those of
+  /// `weight` on Y: W + W (Y^T X - H) H^-1 / 4, with damping. What GPTAQ (arXiv 2504.02692)
+  /// compresses towards when a layer's inputs have already changed; the whole way fits the
+  /// calibration text too closely (its authors take a quarter too). Empty where X = Y.
   Matrix matched_target(ConstMatrixView weight, Context& context) const;
 
  private:

@@ -40,8 +40,9 @@ CompressionSpec spec_of(const Goldens::Case& golden) {
   if (!golden.pattern.empty()) spec.pattern = SparsityPattern::parse(golden.pattern);
   if (!golden.format.empty()) spec.format = NumberFormat::parse(golden.format, Role::kWeight);
   if (spec.pattern && spec.format) spec.order = Order::kJoint;
-  (spec.pattern && spec.format ? spec.joint : spec.pattern ? spec.pruner : spec.quantizer) =
-      golden.method;
+  (spec.pattern && spec.format ? spec.joint
+   : spec.pattern              ? spec.pruner
+                               : spec.quantizer) = golden.method;
   return spec;
 }
 

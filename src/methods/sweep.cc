@@ -60,9 +60,8 @@ class SweepPass {
     if (sweep_.grid == nullptr) {
       run_blocks([](int64_t, int64_t, float x) { return x; });
     } else {
-      std::visit(
-          [&](const auto& element) { run_blocks(Rounder(element, *sweep_.grid)); },
-          sweep_.grid->format.element);
+      std::visit([&](const auto& element) { run_blocks(Rounder(element, *sweep_.grid)); },
+                 sweep_.grid->format.element);
     }
     for_row_tiles([&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {

@@ -30,8 +30,7 @@ void accumulate_gram(std::span<const ConstMatrixView> inputs, MatrixView gram, C
     const int64_t rows = std::min(kTile, gram.rows - r), cols = std::min(kTile, gram.cols - c);
     const MatrixView tile = gram.rows_from(r, rows).cols_from(c, cols);
     for (const ConstMatrixView& x : inputs) {
-      gemm(x.cols_from(r, rows), x.cols_from(c, cols), tile,
-           {.a = Transpose::kYes, .beta = 1.0f});
+      gemm(x.cols_from(r, rows), x.cols_from(c, cols), tile, {.a = Transpose::kYes, .beta = 1.0f});
     }
   });
 }

@@ -12,7 +12,8 @@ namespace scant {
 /// by samples, so the sum over tokens has one order whatever the number of threads.
 void accumulate_gram(std::span<const ConstMatrixView> inputs, MatrixView gram, Context& context);
 
-/// product += sum over i of A_i^T B_i in float32, all of it; A_i and B_i tokens x features. As above.
+/// product += sum over i of A_i^T B_i in float32, all of it; A_i and B_i tokens x features. As
+/// above.
 void accumulate_cross_gram(std::span<const ConstMatrixView> a, std::span<const ConstMatrixView> b,
                            MatrixView product, Context& context);
 

@@ -17,8 +17,9 @@ struct InverseFactor {
 };
 
 /// From H (features x features, symmetric) with columns eliminated in `order`. `share` of the mean
-/// diagonal (of 1 if that is 0) is added to the diagonal. While the Cholesky factorisation fails, the damping grows tenfold; nothing if it failed with a damping of
-/// the mean itself. Single-threaded LAPACK in float32.
+/// diagonal (of 1 if that is 0) is added to the diagonal. While the Cholesky factorisation fails,
+/// the damping grows tenfold; nothing if it failed with a damping of the mean itself.
+/// Single-threaded LAPACK in float32.
 std::optional<InverseFactor> inverse_factor(ConstMatrixView gram, std::span<const int64_t> order,
                                             double share);
 

@@ -32,8 +32,8 @@ void expect_inverse(const Matrix& gram, const InverseFactor& factor) {
   Matrix permuted(n, n), product(n, n), identity(n, n);
   for (int64_t r = 0; r < n; ++r) {
     for (int64_t c = 0; c < n; ++c) {
-      permuted(r, c) = gram(factor.order[static_cast<size_t>(r)],
-                            factor.order[static_cast<size_t>(c)]);
+      permuted(r, c) =
+          gram(factor.order[static_cast<size_t>(r)], factor.order[static_cast<size_t>(c)]);
     }
     permuted(r, r) += static_cast<float>(factor.damping);
   }

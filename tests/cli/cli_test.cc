@@ -238,6 +238,60 @@ TEST(Cli, ADryRunWritesNothingAndPredictsTheSizeOfTheRun) {
   EXPECT_THAT(prediction.output, HasSubstr("of memory"));
 }
 
+std::vector<std::string> calibrated(const std::string& out, std::vector<std::string> more = {}) {
+  std::vector<std::string> arguments = {"compress",
+                                        embedded_model(),
+                                        "-o",
+                                        out,
+                                        "--calibration",
+                                        embedded_calibration(),
+                                        "--sparsity",
+                                        "2:4",
+                                        "--window",
+                                        "64",
+                                        "--samples",
+                                        "16"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+TEST(Cli, CalibratedMethodsBeatDataFreeOnesAndSayWhatTheyDid) {
+  const std::string folder = scratch_folder();
+  ASSERT_EQ(run_scant({"compress", embedded_model(), "-o", folder + "/free", "--sparsity", "2:4",
+                       "--weights", "int4:g64"})
+                .status,
+            0);
+  const double data_free = run_json(short_eval(folder + "/free"))["perplexity"];
+  const std::vector<std::vector<std::string>> methods = {
+      {}, {"--joint", "one-pass"}, {"--pruner", "wanda", "--quantizer", "gptq"}};
+  for (const auto& method : methods) {
+    std::vector<std::string> arguments = calibrated(folder + "/out", {"--weights", "int4:g64"});
+    arguments.insert(arguments.end(), method.begin(), method.end());
+    const ProgramRun run = run_scant(arguments);
+    ASSERT_EQ(run.status, 0) << run.errors;
+    EXPECT_THAT(run.output, HasSubstr("output error"));
+    EXPECT_LT(run_json(short_eval(folder + "/out"))["perplexity"].get<double>(), data_free)
+        << run.output;
+    const json scant = json::parse(read_file(folder + "/out/scant.json"));
+    const json& layer = scant["tensors"]["model.layers.0.mlp.up_proj.weight"];
+    EXPECT_EQ(layer["method"], method.empty()       ? "scant"
+                               : method.size() == 2 ? "one-pass"
+                                                    : "wanda, gptq");
+    EXPECT_GT(layer["error"]["output_relative"].get<double>(), 0.0);
+    EXPECT_FALSE(std::filesystem::exists(folder + "/out.blocks"));
+    std::filesystem::remove_all(folder + "/out");
+  }
+}
+
+TEST(Cli, ADryRunOfACalibratedMethodWritesNothing) {
+  const std::string folder = scratch_folder();
+  const ProgramRun run = run_scant(calibrated(folder + "/out", {"--dry-run"}));
+  EXPECT_EQ(run.status, 0) << run.errors;
+  EXPECT_THAT(run.output, HasSubstr("sparsegpt"));
+  EXPECT_THAT(run.output, HasSubstr("Expected: "));
+  EXPECT_TRUE(std::filesystem::is_empty(folder));
+}
+
 TEST(Cli, QuietPrintsResultsOnly) {
   const std::string out = scratch_folder() + "/out";
   const ProgramRun run =

@@ -164,6 +164,44 @@ TEST(Faults, AKilledRunLeavesAllOfItsOutputOrNoneAndTheNextRunCleansUp) {
   expect_only(folder, {"out"});
 }
 
+TEST(Faults, ACalibratedRunThatWasKilledGoesOnToTheSameBytes) {
+  const std::string folder = scratch_folder();
+  std::vector<std::string> arguments = {"compress",
+                                        embedded_model(),
+                                        "-o",
+                                        folder + "/out",
+                                        "--calibration",
+                                        embedded_calibration(),
+                                        "--sparsity",
+                                        "50%",
+                                        "--weights",
+                                        "int4:g64",
+                                        "--window",
+                                        "64",
+                                        "--samples",
+                                        "48"};
+  const auto with = [&](const std::string& option) {
+    std::vector<std::string> more = arguments;
+    more.push_back(option);
+    return more;
+  };
+  ASSERT_EQ(run_scant(arguments).status, 0);
+  const std::string whole = read_file(folder + "/out/model.safetensors");
+  fs::remove_all(folder + "/out");
+  // Longer each time, so that some run ends between the first and the last block.
+  int interrupted = 0;
+  for (int milliseconds = 100; !fs::exists(folder + "/out"); milliseconds += 150) {
+    run_scant_and_kill(with("--resume"), milliseconds);
+    if (!fs::exists(folder + "/out") && fs::exists(folder + "/out.blocks") && ++interrupted == 1) {
+      expect_one_line(run_scant(arguments), {"out.blocks", "--resume", "--force"});
+    }
+  }
+  EXPECT_GT(interrupted, 0);
+  EXPECT_TRUE(read_file(folder + "/out/model.safetensors") == whole);
+  run_scant(with("--force"));
+  expect_only(folder, {"out"});
+}
+
 struct BadOption {
   std::vector<std::string> arguments;
   std::vector<std::string> parts;
@@ -176,6 +214,7 @@ TEST_P(BadOptions, GiveOneLineThatNamesTheOption) {
   for (std::string& argument : arguments) {
     if (argument == "MODEL") argument = embedded_model();
     if (argument == "TEXT") argument = embedded_text();
+    if (argument == "CALIBRATION") argument = embedded_calibration();
   }
   expect_one_line(run_scant(arguments), GetParam().parts);
 }
@@ -203,6 +242,21 @@ INSTANTIATE_TEST_SUITE_P(
         BadOption{
             {"compress", "MODEL", "-o", "x", "--weights", "int8", "--text", "/nonexistent.txt"},
             {"/nonexistent.txt"}},
+        BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--quantizer", "gptq"},
+                  {"--calibration", "q_proj"}},
+        BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--quantizer", "gpttq"},
+                  {"gpttq", "rtn, gptq"}},
+        BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--pruner", "wanda"},
+                  {"--pruner", "--sparsity"}},
+        BadOption{{"compress", "MODEL", "-o", "x", "--sparsity", "2:4", "--weights", "int4",
+                   "--joint", "scant", "--pruner", "wanda"},
+                  {"--joint", "--pruner"}},
+        BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4:stoch", "--calibration",
+                   "CALIBRATION"},
+                  {":stoch", "gptq"}},
+        BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--calibration",
+                   "/nonexistent.txt"},
+                  {"/nonexistent.txt"}},
         BadOption{{"eval", "MODEL", "--text", "TEXT", "--window", "4096"}, {"--window", "512"}},
         BadOption{{"eval", "MODEL", "--text", "TEXT", "--window", "1"}, {"--window"}},
         BadOption{{"eval", "MODEL", "--text", "TEXT", "--max-tokens", "100"}, {"100 tokens"}},

@@ -18,17 +18,13 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using testing::HasSubstr;
 
-std::string calibration() {
-  return (fs::path(embedded_text()).parent_path() / "calibration.txt").string();
-}
-
 /// A study of 512 tokens with 2:4, and with int8 and mxfp4 unless `more` names formats.
 std::vector<std::string> study(const std::string& out, const std::vector<std::string>& more = {}) {
   std::vector<std::string> arguments = {"interplay", embedded_model(), "--text", embedded_text()};
   const auto add = [&](const std::vector<std::string>& words) {
     arguments.insert(arguments.end(), words.begin(), words.end());
   };
-  add({"--calibration", calibration(), "-o", out, "--sparsity", "2:4"});
+  add({"--calibration", embedded_calibration(), "-o", out, "--sparsity", "2:4"});
   add({"--window", "64", "--max-tokens", "512"});
   if (std::ranges::find(more, "--formats") == more.end()) add({"--formats", "int8,mxfp4"});
   add(more);

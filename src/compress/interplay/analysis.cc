@@ -256,7 +256,7 @@ class Analyzer {
       result.perplexity = draws_.estimate(minus(rounds_[i].perplexity, rounds_[*other].perplexity));
       if (result.nll.below(0)) result.better = order;
       if (result.nll.above(0)) result.better = against;
-      analysis_.orders.push_back(std::move(result));
+      analysis_.orders.push_back(result);
     }
   }
 

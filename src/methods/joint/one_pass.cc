@@ -19,8 +19,8 @@ MaskedCodes sweep_both(const CompressionProblem& problem, MatrixView values, Con
     std::copy_n(problem.weight.row(r), values.cols, values.row(r));
   }
   MaskedCodes result;
-  result.mask = run_sweep({.factor = factor, .pattern = &problem.pattern, .grid = &grid}, values,
-                          context);
+  result.mask =
+      run_sweep({.factor = factor, .pattern = &problem.pattern, .grid = &grid}, values, context);
   result.quantized = codes_on_grid(grid, &result.mask, values, context);
   return result;
 }

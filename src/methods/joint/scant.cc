@@ -13,9 +13,9 @@ struct Start {
 };
 
 Start one_pass(const CompressionProblem& problem, const NumberFormat& format, Context& context) {
-  const CompressionProblem variant{problem.weight,    problem.pattern,    format,
-                                   problem.pruner,    problem.quantizer,  problem.statistics,
-                                   problem.seed,      problem.stream};
+  const CompressionProblem variant{problem.weight, problem.pattern,   format,
+                                   problem.pruner, problem.quantizer, problem.statistics,
+                                   problem.seed,   problem.stream};
   Start start;
   start.values = Matrix(problem.weight.rows, problem.weight.cols);
   start.codes = one_pass_solver().solve(variant, start.values.view(), context);
@@ -40,16 +40,15 @@ MaskedCodes descend_from_best(const CompressionProblem& problem, MatrixView valu
   const std::vector<float> scales = best.codes.quantized.scales;
   descend({problem.weight, *problem.statistics.inputs, &problem.pattern}, best.codes,
           best.values.view(), context);
-  const double error = output_squared_error(problem.weight, best.values.view(),
-                                            *problem.statistics.inputs, context);
+  const double error =
+      output_squared_error(problem.weight, best.values.view(), *problem.statistics.inputs, context);
   const bool falls = error < start.error;
   const ConstMatrixView chosen = falls ? best.values.view() : start.values.view();
   for (int64_t r = 0; r < values.rows; ++r) std::copy_n(chosen.row(r), values.cols, values.row(r));
   if (!falls) {
     best.codes.mask = start.codes.mask;
     best.codes.quantized.scales = scales;
-    best.codes.quantized =
-        codes_on_grid(best.codes.quantized, &best.codes.mask, values, context);
+    best.codes.quantized = codes_on_grid(best.codes.quantized, &best.codes.mask, values, context);
   }
   return std::move(best.codes);
 }

@@ -25,8 +25,8 @@ PrunedMatrix prune_ria(ConstMatrixView weight, const PruneTask& task, Context& c
     for (int64_t r = pieces.begin(piece); r < pieces.end(piece); ++r) {
       for (int64_t c = 0; c < weight.cols; ++c) {
         const auto col = static_cast<size_t>(c);
-        const double relative = share(weight(r, c), of_row[static_cast<size_t>(r)]) +
-                                share(weight(r, c), of_col[col]);
+        const double relative =
+            share(weight(r, c), of_row[static_cast<size_t>(r)]) + share(weight(r, c), of_col[col]);
         scores(r, c) = static_cast<float>(relative) * factors[col];
       }
     }

@@ -7,9 +7,8 @@ namespace {
 PrunedMatrix prune_sparsegpt(ConstMatrixView weight, const PruneTask& task, Context& context) {
   PrunedMatrix result;
   result.values = Matrix::copy_of(weight);
-  const Sweep sweep{.factor = task.statistics.inputs->factor(),
-                    .pattern = &task.pattern,
-                    .grid = task.grid};
+  const Sweep sweep{
+      .factor = task.statistics.inputs->factor(), .pattern = &task.pattern, .grid = task.grid};
   result.mask = run_sweep(sweep, result.values.view(), context);
   return result;
 }

@@ -119,9 +119,9 @@ void Bpe::encode(std::string_view word, Scratch& scratch, std::vector<int32_t>& 
 
 void Bpe::encode_part(std::string_view part, Scratch& scratch, std::vector<int32_t>& out) const {
   if (part.size() <= kRememberedWord) {
-    const auto seen = scratch.words.find(part);
-    if (seen != scratch.words.end()) {
-      const auto ids = scratch.ids.begin();
+    const auto seen = scratch.words_.find(part);
+    if (seen != scratch.words_.end()) {
+      const auto ids = scratch.ids_.begin();
       out.insert(out.end(), ids + static_cast<ptrdiff_t>(seen->second.begin),
                  ids + static_cast<ptrdiff_t>(seen->second.end));
       return;
@@ -130,20 +130,20 @@ void Bpe::encode_part(std::string_view part, Scratch& scratch, std::vector<int32
   start_symbols(part, scratch);
   merge_symbols(scratch);
   const size_t first = out.size();
-  if (!scratch.symbols.empty()) {
-    for (int32_t at = 0; at >= 0; at = scratch.symbols[static_cast<size_t>(at)].next) {
-      out.push_back(scratch.symbols[static_cast<size_t>(at)].id);
+  if (!scratch.symbols_.empty()) {
+    for (int32_t at = 0; at >= 0; at = scratch.symbols_[static_cast<size_t>(at)].next) {
+      out.push_back(scratch.symbols_[static_cast<size_t>(at)].id);
     }
   }
-  if (part.size() <= kRememberedWord && scratch.words.size() < kRememberedWords) {
-    const size_t begin = scratch.ids.size();
-    scratch.ids.insert(scratch.ids.end(), out.begin() + static_cast<ptrdiff_t>(first), out.end());
-    scratch.words.emplace(std::string(part), Scratch::Range{begin, scratch.ids.size()});
+  if (part.size() <= kRememberedWord && scratch.words_.size() < kRememberedWords) {
+    const size_t begin = scratch.ids_.size();
+    scratch.ids_.insert(scratch.ids_.end(), out.begin() + static_cast<ptrdiff_t>(first), out.end());
+    scratch.words_.emplace(std::string(part), Scratch::Range{begin, scratch.ids_.size()});
   }
 }
 
 void Bpe::start_symbols(std::string_view part, Scratch& scratch) const {
-  auto& symbols = scratch.symbols;
+  auto& symbols = scratch.symbols_;
   symbols.clear();
   const auto add = [&](int32_t id) {
     const auto index = static_cast<int32_t>(symbols.size());
@@ -178,8 +178,8 @@ void Bpe::start_symbols(std::string_view part, Scratch& scratch) const {
 }
 
 void Bpe::merge_symbols(Scratch& scratch) const {
-  auto& symbols = scratch.symbols;
-  auto& heap = scratch.heap;
+  auto& symbols = scratch.symbols_;
+  auto& heap = scratch.heap_;
   heap.clear();
   const auto later = [](const Scratch::Candidate& a, const Scratch::Candidate& b) {
     return a.order > b.order;

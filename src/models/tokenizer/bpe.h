@@ -63,10 +63,10 @@ class Bpe {
       uint64_t order;  ///< rank, then position
       int32_t result;
     };
-    std::unordered_map<std::string, Range, Hash, std::equal_to<>> words;
-    std::vector<int32_t> ids;  ///< of the words, one after the other
-    std::vector<Symbol> symbols;
-    std::vector<Candidate> heap;
+    std::unordered_map<std::string, Range, Hash, std::equal_to<>> words_;
+    std::vector<int32_t> ids_;  ///< of the words, one after the other
+    std::vector<Symbol> symbols_;
+    std::vector<Candidate> heap_;
   };
 
   /// Appends the ids of `word`, which is valid UTF-8.

@@ -42,31 +42,31 @@ struct NamedWords {
 };
 
 const std::array<NamedWords, 8>& known_words() {
-  static const auto plain = +[]() -> std::vector<PreTokenizerSpec> {
+  static const auto kPlain = +[]() -> std::vector<PreTokenizerSpec> {
     return {ByteLevelStep{false, true}};
   };
-  static const auto digits = +[]() -> std::vector<PreTokenizerSpec> {
+  static const auto kDigits = +[]() -> std::vector<PreTokenizerSpec> {
     return {DigitsStep{true}, ByteLevelStep{false, true}};
   };
-  static const auto llama_bpe = +[]() -> std::vector<PreTokenizerSpec> {
+  static const auto kLlamaBpe = +[]() -> std::vector<PreTokenizerSpec> {
     return {isolated(words_with_numbers(R"(\p{N}{1,3})")), ByteLevelStep{false, false}};
   };
-  static const auto qwen2 = +[]() -> std::vector<PreTokenizerSpec> {
+  static const auto kQwen2 = +[]() -> std::vector<PreTokenizerSpec> {
     return {isolated(words_with_numbers(R"(\p{N})")), ByteLevelStep{false, false}};
   };
-  static const auto fallback = +[]() -> std::vector<PreTokenizerSpec> {
+  static const auto kFallback = +[]() -> std::vector<PreTokenizerSpec> {
     return {isolated(R"([\p{P}\$\+<=>\^~\|]+)"), isolated(kGpt2Words), isolated(R"(\p{N}+)"),
             isolated("[0-9][0-9][0-9]"), ByteLevelStep{false, false}};
   };
-  static const std::array<NamedWords, 8> list{{{"default", fallback, false, false},
-                                               {"gpt-2", plain, false, false},
-                                               {"mpt", plain, false, false},
-                                               {"starcoder", digits, false, false},
-                                               {"refact", digits, false, false},
-                                               {"smollm", digits, false, false},
-                                               {"llama-bpe", llama_bpe, true, true},
-                                               {"qwen2", qwen2, false, false}}};
-  return list;
+  static const std::array<NamedWords, 8> kWords{{{"default", kFallback, false, false},
+                                                 {"gpt-2", kPlain, false, false},
+                                                 {"mpt", kPlain, false, false},
+                                                 {"starcoder", kDigits, false, false},
+                                                 {"refact", kDigits, false, false},
+                                                 {"smollm", kDigits, false, false},
+                                                 {"llama-bpe", kLlamaBpe, true, true},
+                                                 {"qwen2", kQwen2, false, false}}};
+  return kWords;
 }
 
 int32_t type_of(const GgufVocabulary& vocabulary, size_t id) {
