@@ -141,7 +141,7 @@ class FinishedBlocks {
  private:
   static std::string prepared(const CompressionJob& job) {
     const std::filesystem::path out(job.out);
-    const std::string folder = (out.has_filename() ? out : out.parent_path()).string() + ".blocks";
+    std::string folder = (out.has_filename() ? out : out.parent_path()).string() + ".blocks";
     std::error_code ignored;
     if (!job.resume && std::filesystem::exists(folder, ignored)) {
       if (!job.overwrite) {

@@ -147,6 +147,7 @@ class LayerRanking {
       for (States& states : exempt) run_stage(later, weights, states);
     }
     std::vector<const States*> finished;
+    finished.reserve(2 * linears.size());
     for (const States& states : alone) finished.push_back(&states);
     for (const States& states : exempt) finished.push_back(&states);
     const std::vector<Metric> metrics = scores(finished);
@@ -164,6 +165,7 @@ class LayerRanking {
   std::vector<Metric> scores(const std::vector<const States*>& sets) {
     const Subject subject(model_);
     std::vector<FinishedStates> finished;
+    finished.reserve(sets.size());
     for (const States* states : sets) finished.push_back({&subject, *states});
     std::vector<Metric> metrics;
     for (const auto& of_set : score_heads(finished, nullptr, first_scored_, context_)) {
