@@ -93,6 +93,7 @@ void run(const Options& options, Shell& shell) {
   }
   const Subject reference(*dense);
   std::vector<Subject> subjects;
+  subjects.reserve(models.size());
   for (const auto& model : models) subjects.emplace_back(*model);
   EvaluateOptions evaluate_options;
   evaluate_options.bootstrap_seed = options.seed;

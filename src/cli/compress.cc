@@ -42,6 +42,7 @@ std::string names_of(const Methods& methods) {
 
 std::vector<NamePattern> name_patterns(const std::vector<std::string>& texts, const char* option) {
   std::vector<NamePattern> patterns;
+  patterns.reserve(texts.size());
   for (const std::string& text : texts) patterns.emplace_back(text, option);
   return patterns;
 }

@@ -22,7 +22,7 @@ struct Group {
 
 struct GroupKey {
   std::string kind, shape, pattern, format, order, methods, activation;
-  auto operator<=>(const GroupKey&) const = default;
+  auto operator<=>(const GroupKey&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 GroupKey key_of(const PlannedLayer& layer) {
