@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -42,9 +43,13 @@ void CheckpointWeights::read(const StoredTensor& tensor, int64_t begin, int64_t 
         out.subspan(static_cast<size_t>(done * row), static_cast<size_t>(piece * row));
     checkpoint_->read_rows(tensor, begin + done, piece, values);
     if (!all_finite(values)) {
+      const auto bad = std::ranges::find_if_not(values, [](float x) { return std::isfinite(x); });
+      const int64_t at = bad - values.begin();
       throw Error(checkpoint_->path(),
-                  fmt::format("tensor {} holds a NaN or an infinity in rows {} to {} of {}",
-                              tensor.name, begin + done, begin + done + piece - 1, tensor.file));
+                  fmt::format("tensor {}: the value at row {}, column {} is {}; expected finite "
+                              "values",
+                              tensor.name, begin + done + at / row, at % row,
+                              std::isnan(*bad) ? "NaN" : "infinite"));
     }
   }
 }
