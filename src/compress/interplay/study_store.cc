@@ -16,7 +16,7 @@ namespace {
 using nlohmann::json;
 
 // Raised when what is computed, or how it is kept, changes between releases.
-constexpr int kResultsVersion = 1;
+constexpr int kResultsVersion = 2;
 
 std::string text_fingerprint(const TextWindows& text) {
   Hasher hasher;
