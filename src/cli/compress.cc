@@ -11,6 +11,7 @@
 #include "core/file_map.h"
 #include "evaluate/perplexity.h"
 #include "methods/joint/joint_solver.h"
+#include "methods/method_names.h"
 #include "report/compression_report.h"
 #include "report/table.h"
 
@@ -30,15 +31,6 @@ struct Options {
   WindowProtocol protocol;
   bool dry_run = false, print_recipe = false, force = false, resume = false;
 };
-
-template <typename Methods>
-std::string names_of(const Methods& methods) {
-  std::string names;
-  for (const auto& method : methods) {
-    names += (names.empty() ? "" : ", ") + std::string(method.name);
-  }
-  return names;
-}
 
 std::vector<NamePattern> name_patterns(const std::vector<std::string>& texts, const char* option) {
   std::vector<NamePattern> patterns;
@@ -220,6 +212,12 @@ void run(const Options& options, Shell& shell) {
     return;
   }
   if (options.model.empty()) throw Error("scant compress", "expected a MODEL to compress");
+  if (options.out.empty() && !options.dry_run) {
+    throw Error("--output", "missing; expected a folder to write (or --dry-run)");
+  }
+  if (options.resume && options.calibration.empty()) {
+    throw Error("--resume", "has a meaning only with --calibration");
+  }
   const auto model = Model::open(options.model);
   std::optional<Calibration> read;
   if (!options.calibration.empty()) read = read_calibration(*model, options, recipe, shell);
@@ -228,8 +226,6 @@ void run(const Options& options, Shell& shell) {
     print_dry_run(*model, recipe, calibration, options, shell);
     return;
   }
-  if (options.out.empty())
-    throw Error("--output", "missing; expected a folder to write (or --dry-run)");
   if (!options.text.empty()) {  // found now, not after the work
     text_windows(*model, options.text, options.protocol, shell.context());
   }

@@ -9,18 +9,10 @@
 #include "formats/size.h"
 #include "formats/spelling.h"
 #include "methods/joint/joint_solver.h"
+#include "methods/method_names.h"
 
 namespace scant {
 namespace {
-
-template <typename Methods>
-std::string names_of(const Methods& methods) {
-  std::string names;
-  for (const auto& method : methods) {
-    names += (names.empty() ? "" : ", ") + std::string(method.name);
-  }
-  return names;
-}
 
 MaskedCodes compress_both(const CompressionProblem& problem, const CompressionSpec& spec,
                           MatrixView values, Context& context) {

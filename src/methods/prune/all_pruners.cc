@@ -11,6 +11,10 @@ std::span<const Pruner> all_pruners() {
   return kPruners;
 }
 
+std::vector<float> importance_of_inputs(const Statistics& statistics) {
+  return statistics.inputs->squared_norms();
+}
+
 const Pruner* find_pruner(std::string_view name) {
   const auto all = all_pruners();
   const auto found = std::ranges::find(all, name, &Pruner::name);

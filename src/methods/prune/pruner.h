@@ -33,6 +33,9 @@ struct Pruner {
   std::vector<float> (*importance)(const Statistics& statistics);
 };
 
+/// Pruner::importance of the calibrated pruners: the squared norm of every input.
+std::vector<float> importance_of_inputs(const Statistics& statistics);
+
 /// Every pruner, in the order of help and tables.
 std::span<const Pruner> all_pruners();
 /// Null if there is none of that name.

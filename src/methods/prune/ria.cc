@@ -34,15 +34,11 @@ PrunedMatrix prune_ria(ConstMatrixView weight, const PruneTask& task, Context& c
   return {task.pattern.select({scores.view(), Scores::Kind::kMagnitude}, context), {}};
 }
 
-std::vector<float> squared_norms(const Statistics& statistics) {
-  return statistics.inputs->squared_norms();
-}
-
 }  // namespace
 
 Pruner ria_pruner() {
   return {"ria", "prunes the least weights relative to their row and column, by their input", true,
-          prune_ria, squared_norms};
+          prune_ria, importance_of_inputs};
 }
 
 }  // namespace scant

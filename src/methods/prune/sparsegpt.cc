@@ -13,15 +13,11 @@ PrunedMatrix prune_sparsegpt(ConstMatrixView weight, const PruneTask& task, Cont
   return result;
 }
 
-std::vector<float> squared_norms(const Statistics& statistics) {
-  return statistics.inputs->squared_norms();
-}
-
 }  // namespace
 
 Pruner sparsegpt_pruner() {
   return {"sparsegpt", "prunes column by column, the kept weights make good for it", true,
-          prune_sparsegpt, squared_norms};
+          prune_sparsegpt, importance_of_inputs};
 }
 
 }  // namespace scant

@@ -20,15 +20,11 @@ PrunedMatrix prune_wanda(ConstMatrixView weight, const PruneTask& task, Context&
   return {task.pattern.select({scores.view(), Scores::Kind::kMagnitude}, context), {}};
 }
 
-std::vector<float> squared_norms(const Statistics& statistics) {
-  return statistics.inputs->squared_norms();
-}
-
 }  // namespace
 
 Pruner wanda_pruner() {
   return {"wanda", "prunes the least products of weight and norm of its input", true, prune_wanda,
-          squared_norms};
+          importance_of_inputs};
 }
 
 }  // namespace scant
