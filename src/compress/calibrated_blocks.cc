@@ -113,7 +113,7 @@ class BlockWalk {
   template <typename Run>
   void for_samples(int64_t begin, int64_t end, const Run& run) {
     context_.threads.parallel_for(end - begin, [&](int64_t i) {
-      if (context_.cancelled()) throw Error("", "stopped");
+      stop_if_asked();
       run(begin + i);
     });
   }
@@ -142,7 +142,7 @@ class BlockWalk {
   }
 
   Matrix compress(const PlannedLayer& layer, const InputStatistics& inputs) {
-    if (context_.cancelled()) throw Error("", "stopped");
+    stop_if_asked();
     for (const float norm : inputs.squared_norms()) {
       if (!std::isfinite(norm)) {
         throw Error(model_.checkpoint().path() + ": layer " + layer.info.name,
@@ -162,6 +162,12 @@ class BlockWalk {
     times_.solve += watch.seconds();
     if (store_ != nullptr) store_->put(layer.info.name, result);
     return std::move(result.values);
+  }
+
+  void stop_if_asked() const {
+    if (context_.cancelled()) {
+      throw Error("compress", "stopped; --resume goes on from the finished blocks");
+    }
   }
 
   void report() {

@@ -125,6 +125,14 @@ class FinishedBlocks {
   FinishedBlocks(const Model& model, const Recipe& recipe, const CompressionJob& job)
       : store_(prepared(job)), layers_(store_, job_key(model, recipe, *job.calibration)) {}
 
+  /// A run that failed before its first block leaves nothing to go on from.
+  ~FinishedBlocks() {
+    std::error_code ignored;
+    std::filesystem::remove(store_.folder(), ignored);  // only if it is empty
+  }
+  FinishedBlocks(const FinishedBlocks&) = delete;
+  FinishedBlocks& operator=(const FinishedBlocks&) = delete;
+
   const LayerStore& layers() const { return layers_; }
 
   CompressedLayer take(const PlannedLayer& layer) const {

@@ -81,19 +81,23 @@ TEST(Faults, AnUnknownArchitectureIsNamedWithTheKnownOnes) {
   expect_one_line(run_scant({"inspect", model}), {"MambaForCausalLM", "LlamaForCausalLM"});
 }
 
+/// Overwrites one bfloat16 weight.
+void put_weight(const std::string& model, const std::string& tensor, size_t index, uint16_t bits) {
+  std::string bytes = read_file(model + "/model.safetensors");
+  uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), 8);
+  const auto json = nlohmann::json::parse(bytes.substr(8, header));
+  const size_t begin = json[tensor]["data_offsets"][0];
+  std::memcpy(bytes.data() + 8 + header + begin + 2 * index, &bits, 2);
+  overwrite(model + "/model.safetensors", bytes);
+}
+
 class NotFinite : public testing::TestWithParam<uint16_t> {};
 
 TEST_P(NotFinite, AWeightThatIsNanOrInfiniteIsNamedWithItsIndex) {
   const std::string folder = scratch_folder();
   const std::string model = model_copy(folder);
-  std::string bytes = read_file(model + "/model.safetensors");
-  uint64_t header = 0;
-  std::memcpy(&header, bytes.data(), 8);
-  const auto json = nlohmann::json::parse(bytes.substr(8, header));
-  const size_t begin = json["model.layers.2.mlp.up_proj.weight"]["data_offsets"][0];
-  const uint16_t bits = GetParam();
-  std::memcpy(bytes.data() + 8 + header + begin + 2 * 777, &bits, 2);
-  overwrite(model + "/model.safetensors", bytes);
+  put_weight(model, "model.layers.2.mlp.up_proj.weight", 777, GetParam());
   expect_one_line(run_scant(compress(model, folder + "/out")),
                   {"/model", "model.layers.2.mlp.up_proj.weight", "row 3, column 9"});
   expect_only(folder, {"model"});
@@ -202,6 +206,16 @@ TEST(Faults, ACalibratedRunThatWasKilledGoesOnToTheSameBytes) {
   expect_only(folder, {"out"});
 }
 
+TEST(Faults, ACalibratedRunThatFailsBeforeItsFirstBlockLeavesNothing) {
+  const std::string folder = scratch_folder();
+  const std::string model = model_copy(folder);
+  put_weight(model, "model.layers.0.mlp.up_proj.weight", 777, 0x7fc0);
+  std::vector<std::string> arguments = compress(model, folder + "/out");
+  arguments.insert(arguments.end(), {"--calibration", embedded_calibration(), "--window", "64"});
+  expect_one_line(run_scant(arguments), {"model.layers.0.mlp.up_proj.weight", "row 3, column 9"});
+  expect_only(folder, {"model"});
+}
+
 struct BadOption {
   std::vector<std::string> arguments;
   std::vector<std::string> parts;
@@ -246,6 +260,8 @@ INSTANTIATE_TEST_SUITE_P(
                   {"--calibration", "q_proj"}},
         BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--quantizer", "gpttq"},
                   {"gpttq", "rtn, gptq"}},
+        BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--resume"},
+                  {"--resume", "--calibration"}},
         BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--pruner", "wanda"},
                   {"--pruner", "--sparsity"}},
         BadOption{{"compress", "MODEL", "-o", "x", "--sparsity", "2:4", "--weights", "int4",
