@@ -5,6 +5,7 @@
 #include <map>
 
 #include "compress/block_grams.h"
+#include "compress/hidden_states.h"
 #include "compress/replaced_weights.h"
 #include "core/error.h"
 #include "core/stopwatch.h"
@@ -37,8 +38,11 @@ class BlockWalk {
       : model_(model), calibration_(calibration), store_(store), context_(context) {
     for (const PlannedLayer* layer : block_layers(plan)) planned_.emplace(layer->info.name, layer);
     left_ = static_cast<int64_t>(planned_.size());
-    states_ = fresh_states();
-    if (needs_dense_states(plan, calibration)) dense_states_ = fresh_states();
+    const auto samples = static_cast<int64_t>(calibration.windows.size());
+    states_ = HiddenStates(samples, calibration.states);
+    if (needs_dense_states(plan, calibration)) {
+      dense_states_ = HiddenStates(samples, calibration.states);
+    }
   }
 
   CalibrationTimes run() {
@@ -50,15 +54,6 @@ class BlockWalk {
   }
 
  private:
-  std::vector<State> fresh_states() const {
-    std::vector<State> states;
-    for (const auto& window : calibration_.windows) {
-      states.emplace_back();
-      states.back().tokens = window;
-    }
-    return states;
-  }
-
   void run_stage(const Stage& stage) {
     std::vector<const PlannedLayer*> layers;
     for (const LinearInfo& info : stage.linears()) {
@@ -103,10 +98,18 @@ class BlockWalk {
     return true;
   }
 
-  void advance(const LoadedStage& stage, std::vector<State>& states) {
+  State state_of(int64_t sample, Matrix hidden) const {
+    return {calibration_.windows[static_cast<size_t>(sample)], 0, std::move(hidden)};
+  }
+
+  void advance(const LoadedStage& stage, HiddenStates& states) {
+    if (states.empty()) return;
     const Stopwatch watch;
-    for_samples(0, static_cast<int64_t>(states.size()),
-                [&](int64_t i) { stage.run(states[static_cast<size_t>(i)], i, nullptr); });
+    for_samples(0, static_cast<int64_t>(calibration_.windows.size()), [&](int64_t i) {
+      State state = state_of(i, states.take(i));
+      stage.run(state, i, nullptr);
+      states.put(i, std::move(state.hidden));
+    });
     times_.forward += watch.seconds();
   }
 
@@ -123,15 +126,16 @@ class BlockWalk {
       const LoadedStage& stage) {
     InputTap inputs(kBatch), dense_inputs(kBatch);
     BlockGrams grams;
-    const auto samples = static_cast<int64_t>(states_.size());
+    const auto samples = static_cast<int64_t>(calibration_.windows.size());
     for (int64_t begin = 0; begin < samples; begin += kBatch) {
       const Stopwatch forward;
       for_samples(begin, std::min(samples, begin + kBatch), [&](int64_t i) {
-        const State& state = states_[static_cast<size_t>(i)];
-        State copy{state.tokens, state.first_position, Matrix::copy_of(state.hidden.view())};
-        stage.run(copy, i - begin, &inputs);
+        State state = state_of(i, states_.get(i));
+        stage.run(state, i - begin, &inputs);
         if (dense_states_.empty()) return;
-        stage.run(dense_states_[static_cast<size_t>(i)], i - begin, &dense_inputs);
+        State dense = state_of(i, dense_states_.take(i));
+        stage.run(dense, i - begin, &dense_inputs);
+        dense_states_.put(i, std::move(dense.hidden));
       });
       times_.forward += forward.seconds();
       const Stopwatch gram;
@@ -180,9 +184,9 @@ class BlockWalk {
   const LayerStore* store_;  // null: results are only measured
   Context& context_;
   std::map<std::string, const PlannedLayer*, std::less<>> planned_;
-  std::vector<State> states_;        // after the compressed blocks
-  std::vector<State> dense_states_;  // after the dense ones; empty where no method asks for them
-  int64_t left_ = 0;                 // layers
+  HiddenStates states_;        // after the compressed blocks
+  HiddenStates dense_states_;  // after the dense ones; empty where no method asks for them
+  int64_t left_ = 0;           // layers
   CalibrationTimes times_;
 };
 
@@ -212,6 +216,7 @@ CalibrationTimes estimate_blocks(const Model& model, const CompressionPlan& plan
   }
   Calibration few = calibration;
   few.windows.resize(std::min(few.windows.size(), static_cast<size_t>(kBatch)));
+  few.states.offload.reset();
   Context quiet = context;
   quiet.progress = [](const Progress&) {};
   CalibrationTimes times = BlockWalk(model, probe, few, nullptr, quiet).run();
@@ -240,8 +245,9 @@ int64_t block_memory(const Model& model, const CompressionPlan& plan,
     block = std::max(block, values);
   }
   constexpr int64_t kSolverValues = 5;  // per weight of a layer: copies, candidates, codes, mask
-  return 4 * (chains * windows * window * model.facts().hidden + block +
-              kSolverValues * plan.largest_layer);
+  const int64_t states = chains * windows * window * model.facts().hidden;
+  return HiddenStates::memory(states, calibration.states) +
+         4 * (block + kSolverValues * plan.largest_layer);
 }
 
 }  // namespace scant

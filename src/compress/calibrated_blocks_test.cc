@@ -162,6 +162,31 @@ TEST_F(BlocksTest, ABlockSeesTheCompressedOrTheDenseBlocksBeforeIt) {
   EXPECT_GT(different, plan.layers.size() / 2);
 }
 
+TEST_F(BlocksTest, StatesInAFileGiveTheSameBits) {
+  const CompressionPlan plan = this->plan("2:4", "int3", {"sparsegpt", "gptaq", ""});
+  const std::vector<Matrix> memory = run(plan, "memory");
+  calibration_.states.offload = folder_ + "/out";
+  expect_same(run(plan, "file"), memory);
+}
+
+TEST_F(BlocksTest, StatesInBf16ChangeFewDecisions) {
+  const CompressionPlan plan = this->plan("2:4", nullptr, {"wanda", "", ""});
+  const std::vector<Matrix> wide = run(plan, "wide");
+  calibration_.states.dtype = DType::kBF16;
+  const std::vector<Matrix> narrow = run(plan, "narrow");
+  calibration_.states.offload = folder_ + "/out";
+  expect_same(run(plan, "narrow file"), narrow);
+  int64_t changed = 0, all = 0;
+  for (size_t i = 0; i < wide.size(); ++i) {
+    for (int64_t k = 0; k < wide[i].size(); ++k) {
+      changed += wide[i].data()[k] != narrow[i].data()[k];
+    }
+    all += wide[i].size();
+  }
+  EXPECT_GT(changed, 0) << "the states were not narrowed";
+  EXPECT_LT(changed, all / 100);
+}
+
 TEST_F(BlocksTest, ADamagedFileOfAFinishedLayerCountsAsAbsent) {
   const CompressionPlan plan = this->plan(nullptr, "int3", {"", "gptq", ""});
   const std::vector<Matrix> whole = run(plan, "a");

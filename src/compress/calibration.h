@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "compress/hidden_states.h"
+
 namespace scant {
 
 /// Windows of text that say what the inputs of layers look like, and how they are used.
@@ -12,6 +14,7 @@ struct Calibration {
   /// Whether a block sees the outputs of the compressed blocks before it, or those of the dense
   /// ones.
   bool from_compressed = true;
+  StateStorage states;  ///< the hidden states between two blocks
 };
 
 /// `samples` windows of `window` ids out of those that follow each other without overlap from the
