@@ -31,6 +31,7 @@ std::string evaluation_json(const EvaluationSubject& subject, const Evaluation& 
       {"special_tokens", false},
       {"bootstrap_rounds", kBootstrapRounds},
       {"text", protocol.text()}};
+  json["per_window"] = {{"nll_sum", evaluation.nll.sums}, {"predictions", evaluation.nll.counts}};
   json["quantized_activation_layers"] = subject.activation_layers;
   if (evaluation.divergence) {
     const Divergence& divergence = *evaluation.divergence;

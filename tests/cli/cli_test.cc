@@ -91,6 +91,12 @@ TEST(Cli, EvalReportsEveryFigureItsProtocolAndAnInterval) {
   EXPECT_NEAR(std::exp(result["nll"].get<double>()), result["perplexity"].get<double>(), 1e-9);
   EXPECT_LT(result["perplexity_interval_95"][0], result["perplexity"]);
   EXPECT_GT(result["perplexity_interval_95"][1], result["perplexity"]);
+  double sum = 0, predictions = 0;
+  for (const double value : result["per_window"]["nll_sum"]) sum += value;
+  for (const double value : result["per_window"]["predictions"]) predictions += value;
+  EXPECT_EQ(result["per_window"]["nll_sum"].size(), 8u);
+  EXPECT_EQ(predictions, 8 * 511);
+  EXPECT_NEAR(sum / predictions, result["nll"].get<double>(), 1e-9);
   EXPECT_EQ(result["protocol"]["window"], 512);
   EXPECT_GT(result["tokens_per_second"].get<double>(), 0);
 }
