@@ -40,7 +40,7 @@ class HiddenStates {
  private:
   struct Slot {
     int64_t rows = 0, cols = 0;
-    Matrix wide;                   // float32 in memory
+    Matrix wide;                    // float32 in memory
     std::vector<std::byte> narrow;  // others in memory
   };
   size_t bytes(const Slot& slot) const;
