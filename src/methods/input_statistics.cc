@@ -58,6 +58,23 @@ const InverseFactor& InputStatistics::get(Derived& derived, bool by_norm) const 
   return *derived.factor;
 }
 
+const NormalisedGram& InputStatistics::normalised() const {
+  std::call_once(normalise_once_, [&] {
+    const auto damping = static_cast<float>(factor().damping);
+    std::vector<float> norms = squared_norms();
+    for (float& norm : norms) norm = std::sqrt(norm + damping);
+    Matrix gram(features(), features());
+    for (int64_t r = 0; r < features(); ++r) {
+      for (int64_t c = 0; c < features(); ++c) {
+        const float damped = gram_(r, c) + (r == c ? damping : 0.0f);
+        gram(r, c) = damped / (norms[static_cast<size_t>(r)] * norms[static_cast<size_t>(c)]);
+      }
+    }
+    normalised_ = {std::move(norms), symmetric_eigen(gram.view())};
+  });
+  return normalised_;
+}
+
 Matrix InputStatistics::matched_target(ConstMatrixView weight, Context& context) const {
   if (cross_.size() == 0) return {};
   const int64_t n = features();

@@ -8,8 +8,15 @@
 #include "core/context.h"
 #include "core/tensor.h"
 #include "ops/inverse_factor.h"
+#include "ops/symmetric_eigen.h"
 
 namespace scant {
+
+/// N^-1 (H + damping I) N^-1, of unit diagonal, by its eigenvectors.
+struct NormalisedGram {
+  std::vector<float> norms;  ///< the diagonal of N: square roots of the damped one of H
+  SymmetricEigen eigen;
+};
 
 /// What calibration text says about the inputs X (tokens x features) of a layer. Shared by the
 /// layers that read the same input; what is derived from it is computed once, when it is asked for.
@@ -30,6 +37,9 @@ class InputStatistics {
   /// The same with the columns of the largest inputs first ("act-order").
   const InverseFactor& factor_by_norm() const { return get(by_norm_, true); }
 
+  /// With the damping of factor().
+  const NormalisedGram& normalised() const;
+
   /// Part of the way from `weight` to the weight whose outputs on X are nearest to those of
   /// `weight` on Y: W + W (Y^T X - H) H^-1 / 4, with damping. What GPTAQ (arXiv 2504.02692)
   /// compresses towards when a layer's inputs have already changed; the whole way fits the
@@ -46,6 +56,8 @@ class InputStatistics {
 
   Matrix gram_, cross_;
   mutable Derived in_order_, by_norm_;
+  mutable std::once_flag normalise_once_;
+  mutable NormalisedGram normalised_;
 };
 
 /// tr(E H E^T) with E = values - weight: the squared error of the layer's output.

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <variant>
 
+#include "methods/scaled_columns.h"
 #include "ops/gemm.h"
 
 namespace scant {
@@ -88,8 +89,8 @@ class SweepPass {
     } else if (sweep_.pattern != nullptr) {
       mask_ = Mask::all(values_.rows, values_.cols);
       if (n_of_m_ != nullptr) return;
-      per_block_ = select_block(0).has_value();
-      if (!per_block_) mask_ = select_by_loss(values_, *sweep_.pattern, sweep_.factor, context_);
+      next_block_ = select_block(0);
+      if (!next_block_) mask_ = select_by_loss(values_, *sweep_.pattern, sweep_.factor, context_);
     }
   }
 
@@ -111,11 +112,11 @@ class SweepPass {
   void run_blocks(const Round& round) {
     for (int64_t begin = 0; begin < values_.cols; begin += kBlock) {
       const int64_t end = std::min(values_.cols, begin + kBlock);
-      if (per_block_) {
-        const Mask chosen = *select_block(begin);
+      if (next_block_) {
+        if (begin > 0) next_block_ = select_block(begin);
         for (int64_t r = 0; r < values_.rows; ++r) {
           for (int64_t j = begin; j < end; ++j) {
-            mask_.row(r)[column(j)] = chosen(r, j - begin);
+            mask_.row(r)[column(j)] = (*next_block_)(r, j - begin);
           }
         }
       }
@@ -168,7 +169,7 @@ class SweepPass {
   Matrix work_;  // columns in the order of elimination
   Mask mask_;
   const NOfMPattern* n_of_m_ = nullptr;
-  bool per_block_ = false;
+  std::optional<Mask> next_block_;  // of patterns that are chosen block by block
 };
 
 }  // namespace
@@ -189,15 +190,7 @@ Mask select_by_loss(ConstMatrixView values, const SparsityPattern& pattern,
     scale[static_cast<size_t>(factor.order[static_cast<size_t>(j)])] =
         static_cast<float>(1.0 / std::sqrt(sum));
   }
-  Matrix scores(values.rows, values.cols);
-  const RowPieces pieces(values.rows, values.cols);
-  context.threads.parallel_for(pieces.count(), [&](int64_t piece) {
-    for (int64_t r = pieces.begin(piece); r < pieces.end(piece); ++r) {
-      for (int64_t c = 0; c < values.cols; ++c) {
-        scores(r, c) = values(r, c) * scale[static_cast<size_t>(c)];
-      }
-    }
-  });
+  const Matrix scores = scaled_columns(values, scale, context);
   return pattern.select({scores.view(), Scores::Kind::kMagnitude}, context);
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "formats/size.h"
+#include "methods/calibrated_test.h"
 #include "methods/joint/joint_solver.h"
 #include "methods/orders.h"
 #include "methods/random_blocks_test.h"
@@ -16,26 +17,7 @@ namespace {
 
 using testing::HasSubstr;
 
-struct SweepTest : testing::Test {
-  ThreadPool pool{2};
-  Context context{pool};
-  const InputStatistics inputs{random_gram(200, 600, 1)};
-  const Statistics statistics{&inputs};
-  const Matrix weight = random_blocks(4 * kBlockKinds, 200, 2);
-
-  CompressedMatrix compress(const char* pattern, const char* format, const std::string& pruner,
-                            const std::string& quantizer, Order order = Order::kSparsifyFirst,
-                            const std::string& joint = "gain_mask") {
-    CompressionSpec spec;
-    if (pattern != nullptr) spec.pattern = SparsityPattern::parse(pattern);
-    if (format != nullptr) spec.format = NumberFormat::parse(format, Role::kWeight);
-    spec.pruner = pruner;
-    spec.quantizer = quantizer;
-    spec.order = order;
-    spec.joint = joint;
-    return compress_matrix(weight.view(), spec, statistics, context);
-  }
-};
+using SweepTest = CalibratedTest;
 
 TEST_F(SweepTest, CompensationLowersTheErrorOfTheOutput) {
   for (const char* format : {"int4:g128", "int3", "mxfp4", "nf4"}) {

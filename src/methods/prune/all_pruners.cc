@@ -7,7 +7,7 @@ namespace scant {
 
 std::span<const Pruner> all_pruners() {
   static const std::array kPruners = {magnitude_pruner(), wanda_pruner(), ria_pruner(),
-                                      sparsegpt_pruner()};
+                                      sparsegpt_pruner(), alps_pruner()};
   return kPruners;
 }
 

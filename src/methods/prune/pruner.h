@@ -50,5 +50,8 @@ Pruner wanda_pruner();
 Pruner ria_pruner();
 /// One sweep with compensation (SparseGPT, arXiv 2301.00774).
 Pruner sparsegpt_pruner();
+/// The mask by ADMM, the kept weights by conjugate gradients (ALPS, arXiv 2406.07831); what one
+/// sweep finds if that is better.
+Pruner alps_pruner();
 
 }  // namespace scant

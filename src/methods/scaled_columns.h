@@ -1,0 +1,17 @@
+#pragma once
+
+#include <span>
+
+#include "core/context.h"
+#include "core/tensor.h"
+
+namespace scant {
+
+/// A copy with value (r, c) times factors[c]; one factor per column.
+Matrix scaled_columns(ConstMatrixView values, std::span<const float> factors, Context& context);
+
+/// The same into `out`, which may be `values` itself.
+void scale_columns(ConstMatrixView values, std::span<const float> factors, MatrixView out,
+                   Context& context);
+
+}  // namespace scant
