@@ -13,6 +13,10 @@
 #include "ops/gemm.h"
 
 namespace scant {
+
+std::unique_ptr<DifferentiableStage> Stage::differentiable(const WeightSource&) const {
+  return nullptr;
+}
 namespace {
 
 const Family& family_of(const ConfigReader& config) {

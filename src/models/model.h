@@ -14,6 +14,7 @@
 #include "core/tensor.h"
 #include "formats/number_format.h"
 #include "models/checkpoint_weights.h"
+#include "models/gradients/differentiable.h"
 #include "models/linear.h"
 
 namespace scant {
@@ -54,6 +55,8 @@ class Stage {
   /// Reads parameters, widened to float32, from `weights`, which must outlive the result (an
   /// embedding looks its rows up while it runs).
   virtual std::unique_ptr<LoadedStage> load(const WeightSource& weights) const = 0;
+  /// The same with derivatives; null for stages that nothing is fitted in.
+  virtual std::unique_ptr<DifferentiableStage> differentiable(const WeightSource& weights) const;
 };
 
 /// The output head: hidden states to logits, in slices of the vocabulary so that memory stays

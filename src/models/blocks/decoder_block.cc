@@ -1,5 +1,7 @@
 #include "models/blocks/decoder_block.h"
 
+#include "models/gradients/block_gradient.h"
+
 namespace scant {
 namespace {
 
@@ -60,6 +62,11 @@ DecoderBlock::DecoderBlock(DecoderBlockSpec spec, std::shared_ptr<ScratchPool> s
 
 std::unique_ptr<LoadedStage> DecoderBlock::load(const WeightSource& weights) const {
   return std::make_unique<LoadedDecoderBlock>(spec_, weights, scratch_);
+}
+
+std::unique_ptr<DifferentiableStage> DecoderBlock::differentiable(
+    const WeightSource& weights) const {
+  return differentiable_block(spec_, weights);
 }
 
 }  // namespace scant

@@ -125,12 +125,14 @@ std::shared_ptr<const Rotary::Table> Rotary::table(int64_t positions) const {
   auto grown = std::make_shared<Table>();
   grown->cosine = Matrix(positions, half);
   grown->sine = Matrix(positions, half);
+  grown->minus_sine = Matrix(positions, half);
   for (int64_t t = 0; t < positions; ++t) {
     for (int64_t i = 0; i < half; ++i) {
       // The angle is rounded to float32, as models were trained and are run elsewhere.
       const float angle = static_cast<float>(t) * frequencies_[static_cast<size_t>(i)];
       grown->cosine(t, i) = std::cos(angle);
       grown->sine(t, i) = std::sin(angle);
+      grown->minus_sine(t, i) = -grown->sine(t, i);
     }
   }
   table_ = grown;
@@ -139,9 +141,19 @@ std::shared_ptr<const Rotary::Table> Rotary::table(int64_t positions) const {
 
 void Rotary::apply(MatrixView x, int64_t first_position) const {
   const auto positions = table(first_position + x.rows);
+  turn(x, first_position, positions->cosine, positions->sine);
+}
+
+void Rotary::undo(MatrixView x, int64_t first_position) const {
+  const auto positions = table(first_position + x.rows);
+  turn(x, first_position, positions->cosine, positions->minus_sine);
+}
+
+void Rotary::turn(MatrixView x, int64_t first_position, const Matrix& cosine,
+                  const Matrix& sine) const {
   rotate(x, 2 * static_cast<int64_t>(frequencies_.size()),
-         positions->cosine.view().rows_from(first_position, x.rows),
-         positions->sine.view().rows_from(first_position, x.rows));
+         cosine.view().rows_from(first_position, x.rows),
+         sine.view().rows_from(first_position, x.rows));
 }
 
 }  // namespace scant

@@ -26,13 +26,17 @@ class Rotary {
   /// Rotates heads of row t, tokens x heads * head_dim, to position first_position + t, in place.
   /// Thread-safe.
   void apply(MatrixView x, int64_t first_position) const;
+  /// Rotates back: the inverse of apply(), and what takes gradients through it.
+  void undo(MatrixView x, int64_t first_position) const;
 
  private:
   struct Table {
     Matrix cosine;  ///< positions x head_dim / 2
     Matrix sine;
+    Matrix minus_sine;
   };
   std::shared_ptr<const Table> table(int64_t positions) const;
+  void turn(MatrixView x, int64_t first_position, const Matrix& cosine, const Matrix& sine) const;
 
   std::vector<float> frequencies_;
   mutable std::mutex mutex_;
