@@ -27,6 +27,7 @@ struct Options {
   int64_t samples = 128;
   std::vector<std::string> only, skip;
   std::optional<uint64_t> seed;
+  std::optional<int64_t> refit;
   std::string to = "dense";
   WindowProtocol protocol;
   bool dry_run = false, print_recipe = false, force = false, resume = false;
@@ -116,6 +117,15 @@ std::vector<RecipeStep> steps_of(const Options& options) {
   return steps_for(pattern, format, methods.order, activations, methods.names);
 }
 
+/// Our own solver means a refit of every block, too.
+int64_t default_refit(const std::vector<RecipeStep>& steps) {
+  constexpr int64_t kEpochs = 4;
+  const bool ours = std::ranges::any_of(steps, [](const RecipeStep& step) {
+    return step.kind == StepKind::kJoint && step.method == "scant";
+  });
+  return ours ? kEpochs : 0;
+}
+
 Recipe recipe_of(const Options& options) {
   const bool flags = !options.sparsity.empty() || !options.weights.empty() ||
                      !options.activations.empty() || !options.order.empty() ||
@@ -130,12 +140,14 @@ Recipe recipe_of(const Options& options) {
     recipe = Recipe::parse_yaml(read_file(options.recipe), options.recipe);
   } else {
     recipe.steps = steps_of(options);
+    recipe.refit_epochs = default_refit(recipe.steps);
     if (recipe.steps.empty()) {
       throw Error("scant compress",
                   "nothing to do; expected --sparsity, --weights, --activations or --recipe");
     }
   }
   if (options.seed) recipe.seed = *options.seed;
+  if (options.refit) recipe.refit_epochs = *options.refit;
   for (auto& pattern : name_patterns(options.only, "--only"))
     recipe.only.push_back(std::move(pattern));
   for (auto& pattern : name_patterns(options.skip, "--skip"))
@@ -278,6 +290,11 @@ std::function<void(Shell&)> add_compress(CLI::App& app) {
                  "How codes are chosen: " + names_of(all_quantizers()));
   app.add_option("--joint", options->joint,
                  "One method for both instead: " + names_of(all_joint_solvers()));
+  app.add_option("--refit", options->refit,
+                 "Epochs over the calibration windows that fit each block's kept values, scales, "
+                 "norms and biases to the dense block's outputs; 0: none (default: 4 with --joint "
+                 "scant, else 0)")
+      ->check(CLI::Range(int64_t{0}, kMostRefitEpochs));
   app.add_flag("--resume", options->resume,
                "Go on from the finished blocks that an interrupted run left beside OUT");
   app.add_option("--only", options->only,

@@ -6,8 +6,10 @@
 
 #include "compress/block_grams.h"
 #include "compress/hidden_states.h"
+#include "compress/refit/block_refit.h"
 #include "compress/replaced_weights.h"
 #include "core/error.h"
+#include "core/random.h"
 #include "core/stopwatch.h"
 
 namespace scant {
@@ -24,18 +26,31 @@ std::vector<const PlannedLayer*> block_layers(const CompressionPlan& plan) {
   return layers;
 }
 
-bool needs_dense_states(const CompressionPlan& plan, const Calibration& calibration) {
+/// Whether a method reads the inputs that layers have in the dense model besides those that they
+/// have now.
+bool matches_outputs(const CompressionPlan& plan, const Calibration& calibration) {
   return calibration.from_compressed &&
          std::ranges::any_of(block_layers(plan), [](const PlannedLayer* layer) {
            return matches_dense_outputs(layer->plan.weights);
          });
 }
 
+bool needs_dense_states(const CompressionPlan& plan, const Calibration& calibration) {
+  return plan.refit_epochs > 0 || matches_outputs(plan, calibration);
+}
+
+using BlockStatistics = std::map<std::string, std::shared_ptr<const InputStatistics>, std::less<>>;
+
 class BlockWalk {
  public:
   BlockWalk(const Model& model, const CompressionPlan& plan, const Calibration& calibration,
             const LayerStore* store, Context& context)
-      : model_(model), calibration_(calibration), store_(store), context_(context) {
+      : model_(model),
+        calibration_(calibration),
+        store_(store),
+        context_(context),
+        refit_epochs_(plan.refit_epochs),
+        matches_outputs_(matches_outputs(plan, calibration)) {
     for (const PlannedLayer* layer : block_layers(plan)) planned_.emplace(layer->info.name, layer);
     left_ = static_cast<int64_t>(planned_.size());
     const auto samples = static_cast<int64_t>(calibration.windows.size());
@@ -67,35 +82,92 @@ class BlockWalk {
       return;
     }
     ReplacedWeights weights(model_.weights(), std::nullopt);
-    if (take_finished(layers, weights)) {
+    if (take_finished(stage, layers, weights)) {
       advance(*dense, dense_states_);
     } else {
-      const auto statistics = measure(*dense);
-      for (const PlannedLayer* layer : layers) {
-        weights.replace(layer->info.name, compress(*layer, *statistics.at(layer->info.name)));
-        --left_;
-        report();
-      }
+      compress_stage(stage, *dense, layers, weights);
     }
+    left_ -= static_cast<int64_t>(layers.size());
+    report(left_);
     if (left_ == 0) return;
     advance(calibration_.from_compressed ? *stage.load(weights) : *dense, states_);
   }
 
-  /// True if every layer was finished by an earlier run.
-  bool take_finished(const std::vector<const PlannedLayer*>& layers, ReplacedWeights& weights) {
+  /// True if an earlier run finished the whole stage.
+  bool take_finished(const Stage& stage, const std::vector<const PlannedLayer*>& layers,
+                     ReplacedWeights& weights) {
+    if (store_ == nullptr) return false;
     std::vector<Matrix> values;
     for (const PlannedLayer* layer : layers) {
-      if (store_ == nullptr) return false;
       auto finished = store_->find(layer->info.name, layer->info.outputs, layer->info.inputs);
       if (!finished) return false;
       values.push_back(std::move(finished->values));
     }
+    if (refit_epochs_ > 0) {
+      const auto refit = store_->find_refit(stage.name());
+      if (!refit) return false;
+      take_vectors(*refit, weights);
+    }
     for (size_t i = 0; i < layers.size(); ++i) {
       weights.replace(layers[i]->info.name, std::move(values[i]));
     }
-    left_ -= static_cast<int64_t>(layers.size());
-    report();
     return true;
+  }
+
+  static void take_vectors(const RefitResult& refit, ReplacedWeights& weights) {
+    for (const auto& [tensor, values] : refit.vectors) weights.replace_vector(tensor, values);
+  }
+
+  void compress_stage(const Stage& stage, const LoadedStage& dense,
+                      const std::vector<const PlannedLayer*>& layers, ReplacedWeights& weights) {
+    const BlockStatistics statistics = measure(dense);
+    std::map<std::string, CompressedMatrix> results;
+    for (const PlannedLayer* layer : layers) {
+      const std::string& name = layer->info.name;
+      results.emplace(name, compress(*layer, *statistics.at(name)));
+      // With a refit its steps are what takes time.
+      if (refit_epochs_ == 0) report(left_ - static_cast<int64_t>(results.size()));
+    }
+    if (refit_epochs_ > 0) {
+      const RefitResult refitted = refit(stage, results);
+      if (refitted.improved()) measure_errors(layers, statistics, results);
+      take_vectors(refitted, weights);
+      if (store_ != nullptr) store_->put_refit(stage.name(), refitted);
+    }
+    for (auto& [name, result] : results) {
+      CompressedLayer layer = CompressedLayer::from(std::move(result));
+      if (store_ != nullptr) store_->put(name, layer);
+      weights.replace(name, std::move(layer.values));
+    }
+  }
+
+  RefitResult refit(const Stage& stage, std::map<std::string, CompressedMatrix>& results) {
+    const Stopwatch watch;
+    const BlockRefit task{.stage = stage,
+                          .model = model_,
+                          .inputs = states_,
+                          .targets = dense_states_,
+                          .windows = static_cast<int64_t>(calibration_.windows.size()),
+                          .epochs = refit_epochs_,
+                          .seed = hash_text(stage.name().data(), stage.name().size())};
+    RefitResult result = refit_block(task, results, context_);
+    times_.refit += watch.seconds();
+    return result;
+  }
+
+  /// Errors of results that a refit changed.
+  void measure_errors(const std::vector<const PlannedLayer*>& layers,
+                      const BlockStatistics& statistics,
+                      std::map<std::string, CompressedMatrix>& results) {
+    for (const PlannedLayer* layer : layers) {
+      CompressedMatrix& result = results.at(layer->info.name);
+      const LinearLayer dense = model_.weights().linear(layer->info);
+      const ConstMatrixView weight = std::get<DenseTerm>(dense.terms.front()).weight.view();
+      const ConstMatrixView values = result.values.view();
+      const InputStatistics& inputs = *statistics.at(layer->info.name);
+      result.output_error = relative_output_error(weight, values, inputs, context_);
+      result.error = matrix_error(weight, values, result.mask ? &*result.mask : nullptr, context_);
+    }
   }
 
   State state_of(int64_t sample, Matrix hidden) const {
@@ -122,8 +194,7 @@ class BlockWalk {
   }
 
   /// Statistics of the inputs that the block has now; the dense states go through it meanwhile.
-  std::map<std::string, std::shared_ptr<const InputStatistics>, std::less<>> measure(
-      const LoadedStage& stage) {
+  BlockStatistics measure(const LoadedStage& stage) {
     InputTap inputs(kBatch), dense_inputs(kBatch);
     BlockGrams grams;
     const auto samples = static_cast<int64_t>(calibration_.windows.size());
@@ -134,18 +205,18 @@ class BlockWalk {
         stage.run(state, i - begin, &inputs);
         if (dense_states_.empty()) return;
         State dense = state_of(i, dense_states_.take(i));
-        stage.run(dense, i - begin, &dense_inputs);
+        stage.run(dense, i - begin, matches_outputs_ ? &dense_inputs : nullptr);
         dense_states_.put(i, std::move(dense.hidden));
       });
       times_.forward += forward.seconds();
       const Stopwatch gram;
-      grams.add(inputs, dense_states_.empty() ? nullptr : &dense_inputs, context_);
+      grams.add(inputs, matches_outputs_ ? &dense_inputs : nullptr, context_);
       times_.gram += gram.seconds();
     }
     return grams.finish();
   }
 
-  Matrix compress(const PlannedLayer& layer, const InputStatistics& inputs) {
+  CompressedMatrix compress(const PlannedLayer& layer, const InputStatistics& inputs) {
     stop_if_asked();
     for (const float norm : inputs.squared_norms()) {
       if (!std::isfinite(norm)) {
@@ -156,16 +227,14 @@ class BlockWalk {
     const Stopwatch watch;
     const LinearLayer dense = model_.weights().linear(layer.info);
     const Matrix& weight = std::get<DenseTerm>(dense.terms.front()).weight;
-    CompressedLayer result;
+    CompressedMatrix result;
     try {
-      result = CompressedLayer::from(
-          compress_matrix(weight.view(), layer.plan.weights, Statistics{&inputs}, context_));
+      result = compress_matrix(weight.view(), layer.plan.weights, Statistics{&inputs}, context_);
     } catch (const Error& error) {
       throw Error(model_.checkpoint().path() + ": tensor " + layer.info.tensor, error.what());
     }
     times_.solve += watch.seconds();
-    if (store_ != nullptr) store_->put(layer.info.name, result);
-    return std::move(result.values);
+    return result;
   }
 
   void stop_if_asked() const {
@@ -174,18 +243,20 @@ class BlockWalk {
     }
   }
 
-  void report() {
+  void report(int64_t left) {
     const auto total = static_cast<int64_t>(planned_.size());
-    context_.progress({"compress", total - left_, total, "layers"});
+    context_.progress({"compress", total - left, total, "layers"});
   }
 
   const Model& model_;
   const Calibration& calibration_;
   const LayerStore* store_;  // null: results are only measured
   Context& context_;
+  int64_t refit_epochs_;
+  bool matches_outputs_;
   std::map<std::string, const PlannedLayer*, std::less<>> planned_;
   HiddenStates states_;        // after the compressed blocks
-  HiddenStates dense_states_;  // after the dense ones; empty where no method asks for them
+  HiddenStates dense_states_;  // after the dense ones; empty where nothing asks for them
   int64_t left_ = 0;           // layers
   CalibrationTimes times_;
 };
@@ -214,6 +285,7 @@ CalibrationTimes estimate_blocks(const Model& model, const CompressionPlan& plan
     probe.layers.push_back(*layer);
     probed += weights;
   }
+  probe.refit_epochs = std::min<int64_t>(plan.refit_epochs, 1);
   Calibration few = calibration;
   few.windows.resize(std::min(few.windows.size(), static_cast<size_t>(kBatch)));
   few.states.offload.reset();
@@ -226,6 +298,7 @@ CalibrationTimes estimate_blocks(const Model& model, const CompressionPlan& plan
   times.forward *= 2 * windows * all / probed;
   times.gram *= windows * all / probed;
   times.solve *= all / probed;
+  times.refit *= windows * static_cast<double>(plan.refit_epochs) * all / probed;
   return times;
 }
 

@@ -11,7 +11,8 @@ struct CalibrationTimes {
   double forward = 0;  ///< blocks over the calibration windows
   double gram = 0;     ///< sums of X^T X
   double solve = 0;    ///< methods, factorisations included
-  double total() const { return forward + gram + solve; }
+  double refit = 0;    ///< of blocks whose layers are solved
+  double total() const { return forward + gram + solve + refit; }
 };
 
 /// Compresses the planned layers of the blocks, block by block: hidden states of all windows are

@@ -2,10 +2,13 @@
 
 #include <cmath>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <type_traits>
 
 namespace scant {
 namespace {
+
+using Json = nlohmann::json;
 
 /// In front of the values; a file of this machine for this machine.
 struct Header {
@@ -52,6 +55,21 @@ void LayerStore::put(const std::string& layer, const CompressedLayer& result) co
   content.append(reinterpret_cast<const char*>(result.values.data()),
                  static_cast<size_t>(result.values.size()) * sizeof(float));
   store_.put(job_ + "\tlayer=" + layer, content);
+}
+
+std::optional<RefitResult> LayerStore::find_refit(const std::string& stage) const {
+  const auto content = store_.find(job_ + "\trefit=" + stage);
+  if (!content) return std::nullopt;
+  const Json json = Json::from_cbor(*content, true, false);
+  if (json.is_discarded()) return std::nullopt;
+  return RefitResult{json.at("before"), json.at("after"), json.at("vectors")};
+}
+
+void LayerStore::put_refit(const std::string& stage, const RefitResult& result) const {
+  std::string content;
+  Json::to_cbor({{"before", result.before}, {"after", result.after}, {"vectors", result.vectors}},
+                content);
+  store_.put(job_ + "\trefit=" + stage, content);
 }
 
 }  // namespace scant

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "compress/refit/block_refit.h"
 #include "core/content_store.h"
 #include "methods/compressed_matrix.h"
 
@@ -26,6 +27,9 @@ class LayerStore {
   /// Nothing if it is not there, damaged, or of another shape.
   std::optional<CompressedLayer> find(const std::string& layer, int64_t rows, int64_t cols) const;
   void put(const std::string& layer, const CompressedLayer& result) const;
+  /// What the refit of a stage made of its vectors, and its errors.
+  std::optional<RefitResult> find_refit(const std::string& stage) const;
+  void put_refit(const std::string& stage, const RefitResult& result) const;
 
  private:
   const ContentStore& store_;

@@ -1,5 +1,7 @@
 #include "compress/job.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -141,6 +143,19 @@ class FinishedBlocks {
     return std::move(*found);
   }
 
+  /// Norms and biases that refits changed, by tensor name; `result` learns of their errors.
+  std::map<std::string, std::vector<float>> take_refits(const Model& model,
+                                                        CompressionResult& result) const {
+    std::map<std::string, std::vector<float>> vectors;
+    for (const auto& stage : model.stages()) {
+      const auto refit = layers_.find_refit(stage->name());
+      if (!refit) continue;
+      vectors.insert(refit->vectors.begin(), refit->vectors.end());
+      result.refits.push_back({stage->name(), refit->before, refit->after});
+    }
+    return vectors;
+  }
+
   void remove() const {
     std::error_code ignored;
     std::filesystem::remove_all(store_.folder(), ignored);
@@ -171,7 +186,7 @@ class FinishedBlocks {
       hasher.add(std::to_string(window.size())).add(std::as_bytes(std::span(window)));
     }
     // Raised when what is computed changes between releases.
-    constexpr int kResultsVersion = 1;
+    constexpr int kResultsVersion = 2;
     return "compress " + std::to_string(kResultsVersion) + "\tjob=" + hasher.hex();
   }
 
@@ -180,6 +195,14 @@ class FinishedBlocks {
 };
 
 void require_calibration(const CompressionPlan& plan, const Calibration* calibration) {
+  if (plan.refit_epochs > 0 && calibration == nullptr) {
+    throw Error("--calibration", "missing; expected a text file, which --refit needs");
+  }
+  if (plan.refit_epochs > 0 &&
+      static_cast<int64_t>(calibration->windows.size()) < kFewestRefitWindows) {
+    throw Error("--refit", fmt::format("needs at least {} calibration windows; there are {}",
+                                       kFewestRefitWindows, calibration->windows.size()));
+  }
   for (const PlannedLayer& layer : plan.layers) {
     if (!layer.plan.changes_weights() || !needs_calibration(layer.plan.weights)) continue;
     if (calibration == nullptr) {
@@ -219,6 +242,8 @@ CompressionResult compress_model(const Model& model, const Recipe& recipe,
     result.calibration =
         compress_blocks(model, result.plan, *job.calibration, blocks->layers(), context);
   }
+  const auto vectors =
+      blocks ? blocks->take_refits(model, result) : std::map<std::string, std::vector<float>>();
   FolderWriter writer(folder, plan_like(checkpoint));
   int64_t total = 0;
   for (const StoredTensor& tensor : checkpoint.tensors()) total += element_count(tensor.shape);
@@ -226,7 +251,10 @@ CompressionResult compress_model(const Model& model, const Recipe& recipe,
   for (const StoredTensor& tensor : checkpoint.tensors()) {
     if (context.cancelled()) throw Error(job.out, "stopped; nothing was written");
     const auto planned = by_tensor.find(tensor.name);
-    if (planned == by_tensor.end()) {
+    if (const auto vector = vectors.find(tensor.name); vector != vectors.end()) {
+      writer.begin_tensor(tensor.name, tensor.dtype.value_or(DType::kF32));
+      append_values(writer, vector->second, tensor.dtype.value_or(DType::kF32));
+    } else if (planned == by_tensor.end()) {
       const DType dtype = copy_tensor(checkpoint, tensor, writer);
       result.widened |= dtype == DType::kF32 && tensor.dtype != DType::kF32;
     } else {

@@ -19,6 +19,13 @@ struct LayerResult {
   std::string dtype;                   ///< how its values are stored in the dense folder
 };
 
+/// What a refit did to the outputs of one block, relative to the dense block's, on calibration
+/// windows that it did not fit.
+struct RefitError {
+  std::string block;  ///< "block 3"
+  double before = 0, after = 0;
+};
+
 struct CompressionResult {
   CompressionPlan plan;
   std::vector<LayerResult> layers;
@@ -26,6 +33,7 @@ struct CompressionResult {
   bool widened = false;       ///< some layer had to be stored as F32
   double seconds = 0;
   CalibrationTimes calibration;  ///< of these; zeros without calibration
+  std::vector<RefitError> refits;
 };
 
 /// Where a job writes, and what it may use.

@@ -128,6 +128,7 @@ CompressionPlan make_plan(const Model& model, const Recipe& recipe) {
   plan.source_bytes = replaced;
   for (const StoredTensor& tensor : model.checkpoint().tensors()) plan.other_bytes += tensor.bytes;
   plan.other_bytes -= replaced;
+  plan.refit_epochs = recipe.refit_epochs;
   return plan;
 }
 

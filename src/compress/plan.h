@@ -26,6 +26,7 @@ struct CompressionPlan {
   int64_t source_bytes = 0;      ///< the layers as stored now
   int64_t weights = 0;           ///< weights in the layers
   int64_t largest_layer = 0;     ///< weights of the largest layer
+  int64_t refit_epochs = 0;      ///< of the recipe
   double bits_per_weight() const;
 };
 

@@ -34,6 +34,8 @@ struct RecipeStep {
   std::vector<StepOverride> overrides;  ///< the last that matches wins
 };
 
+inline constexpr int64_t kMostRefitEpochs = 1000;
+
 /// An ordered list of steps, applied to each selected layer in that order
 /// (docs/guide/recipes.md describes the YAML form).
 struct Recipe {
@@ -42,6 +44,9 @@ struct Recipe {
   std::vector<NamePattern> skip;     ///< never these
   std::vector<NamePattern> include;  ///< parameters besides the blocks' linear layers (head, ...)
   std::vector<RecipeStep> steps;
+  /// How often the calibration windows are gone through to fit each block after its layers were
+  /// compressed; 0: not at all.
+  int64_t refit_epochs = 0;  ///< at most kMostRefitEpochs
 
   /// Throws Error naming `source`, the line and the key that is wrong and what is allowed.
   static Recipe parse_yaml(std::string_view text, const std::string& source);

@@ -200,12 +200,20 @@ class Reader {
 };
 
 Recipe read(const YAML::Node& root, const Reader& reader) {
-  reader.require_keys(root, {"version", "seed", "only", "skip", "include", "steps"}, "recipe");
+  reader.require_keys(root, {"version", "seed", "only", "skip", "include", "steps", "refit"},
+                      "recipe");
   if (root["version"].IsDefined() && reader.number(root["version"], "version") != 1) {
     reader.fail(root["version"], "version: expected 1");
   }
   Recipe recipe;
   if (root["seed"].IsDefined()) recipe.seed = reader.number(root["seed"], "seed");
+  if (root["refit"].IsDefined()) {
+    recipe.refit_epochs = static_cast<int64_t>(reader.number(root["refit"], "refit"));
+    if (recipe.refit_epochs > kMostRefitEpochs) {
+      reader.fail(root["refit"],
+                  "refit: expected at most " + std::to_string(kMostRefitEpochs) + " epochs");
+    }
+  }
   recipe.only = reader.patterns(root["only"], "only");
   recipe.skip = reader.patterns(root["skip"], "skip");
   recipe.include = reader.patterns(root["include"], "include");
@@ -278,7 +286,9 @@ std::string Recipe::to_yaml() const {
     }
     out << YAML::EndMap;
   }
-  out << YAML::EndSeq << YAML::EndMap;
+  out << YAML::EndSeq;
+  if (refit_epochs > 0) out << YAML::Key << "refit" << YAML::Value << refit_epochs;
+  out << YAML::EndMap;
   return std::string(out.c_str()) + "\n";
 }
 

@@ -3,13 +3,14 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "models/linear.h"
 
 namespace scant {
 
-/// The weights of a model with some linear layers replaced: what a cell evaluates. Everything else,
-/// and layers that are not replaced, come from `base`, which must outlive this.
+/// The weights of a model with some linear layers and vectors replaced: what a cell evaluates.
+/// Everything else comes from `base`, which must outlive this.
 class ReplacedWeights : public WeightSource {
  public:
   /// `activation`: format of the inputs of the replaced layers.
@@ -21,7 +22,12 @@ class ReplacedWeights : public WeightSource {
     values_.insert_or_assign(layer, std::move(values));
   }
 
-  Matrix parameter(const std::string& tensor) const override { return base_.parameter(tensor); }
+  /// A norm or a bias, by tensor name.
+  void replace_vector(const std::string& tensor, std::vector<float> values) {
+    vectors_.insert_or_assign(tensor, std::move(values));
+  }
+
+  Matrix parameter(const std::string& tensor) const override;
   bool has(const std::string& tensor) const override { return base_.has(tensor); }
   Matrix rows(const std::string& tensor, int64_t begin, int64_t count) const override {
     return base_.rows(tensor, begin, count);
@@ -32,6 +38,7 @@ class ReplacedWeights : public WeightSource {
   const WeightSource& base_;
   std::optional<NumberFormat> activation_;
   std::map<std::string, Matrix, std::less<>> values_;
+  std::map<std::string, std::vector<float>, std::less<>> vectors_;
 };
 
 }  // namespace scant

@@ -77,6 +77,13 @@ std::string scant_json(const Model& source, const Recipe& recipe, const Compress
                    {"compressed_source_bytes", result.plan.source_bytes},
                    {"other_bytes", result.plan.other_bytes},
                    {"total_bytes", result.plan.compressed_bytes + result.plan.other_bytes}};
+  if (!result.refits.empty()) {
+    Json blocks = Json::array();
+    for (const RefitError& refit : result.refits) {
+      blocks.push_back({{"block", refit.block}, {"before", refit.before}, {"after", refit.after}});
+    }
+    json["refit"] = {{"epochs", recipe.refit_epochs}, {"blocks", std::move(blocks)}};
+  }
   Json activations = Json::object();
   for (const PlannedLayer& layer : result.plan.layers) {
     if (layer.plan.activation) activations[layer.info.name] = layer.plan.activation->spelling();

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -98,6 +99,21 @@ std::string table_text(const Groups& groups, const Columns& columns, bool bold) 
   return table.text(bold);
 }
 
+/// Root mean squares over the blocks.
+std::string refits_text(const std::vector<RefitError>& refits) {
+  if (refits.empty()) return "";
+  double before = 0, after = 0;
+  for (const RefitError& refit : refits) {
+    before += refit.before * refit.before;
+    after += std::min(refit.before, refit.after) * std::min(refit.before, refit.after);
+  }
+  const auto blocks = static_cast<double>(refits.size());
+  return fmt::format(
+      "Refit of blocks:   error of their outputs {:.5f} -> {:.5f} on held-out calibration "
+      "windows\n",
+      std::sqrt(before / blocks), std::sqrt(after / blocks));
+}
+
 std::string totals_text(const CompressionPlan& plan) {
   const auto total = static_cast<double>(plan.compressed_bytes + plan.other_bytes);
   const auto source = static_cast<double>(plan.source_bytes + plan.other_bytes);
@@ -142,7 +158,7 @@ std::string compression_text(const CompressionResult& result, bool bold) {
   }
   if (result.layers.empty()) return plan_text(result.plan, bold);
   return table_text(groups, {.measured = true, .calibrated = calibrated}, bold) +
-         totals_text(result.plan);
+         refits_text(result.refits) + totals_text(result.plan);
 }
 
 }  // namespace scant
