@@ -26,6 +26,12 @@ std::vector<const PlannedLayer*> block_layers(const CompressionPlan& plan) {
   return layers;
 }
 
+/// Floats that the refit of a layer takes at most: what the block holds of the weight and its
+/// gradient, the latent weight with its moments; inputs and outputs with their gradients.
+int64_t refit_values(const LinearInfo& info, int64_t window) {
+  return 6 * info.outputs * info.inputs + kRefitBatch * window * 2 * (info.inputs + info.outputs);
+}
+
 /// Whether a method reads the inputs that layers have in the dense model besides those that they
 /// have now.
 bool matches_outputs(const CompressionPlan& plan, const Calibration& calibration) {
@@ -314,6 +320,7 @@ int64_t block_memory(const Model& model, const CompressionPlan& plan,
       // The weight dense and compressed; at worst a Gram matrix, its factor and inputs of its own.
       values += 2 * info.outputs * info.inputs;
       values += (chains + 1) * info.inputs * info.inputs + chains * kBatch * window * info.inputs;
+      if (plan.refit_epochs > 0) values += refit_values(info, window);
     }
     block = std::max(block, values);
   }

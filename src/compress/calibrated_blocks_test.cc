@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <set>
 
+#include "compress/refit/block_refit.h"
+#include "compress/replaced_weights.h"
 #include "core/error.h"
 #include "core/file_map.h"
 #include "models/tokenizer/tokenizer.h"
@@ -143,6 +146,105 @@ TEST_F(BlocksTest, ResultsDoNotDependOnThreadsOrInterruptions) {
     EXPECT_THROW(compress_blocks(*model_, plan, calibration_, LayerStore(content, "test"), context),
                  Error);
     expect_same(run(plan, store), whole);
+  }
+}
+
+TEST_F(BlocksTest, RefitsDoNotDependOnThreadsOrInterruptions) {
+  CompressionPlan plan = this->plan("2:4", "int4:g32", {"wanda", "rtn", ""});
+  plan.refit_epochs = 1;
+  const std::vector<Matrix> whole = run(plan, "whole", 1);
+  expect_same(run(plan, "threads", 3), whole);
+  ThreadPool pool(2);
+  Context context{pool};
+  int64_t done = 0, asked = 0;
+  context.progress = [&](const Progress& progress) { done = progress.done; };
+  context.cancelled = [&] { return done > 0 && ++asked > 20; };
+  const ContentStore content(folder_ + "/stopped");
+  EXPECT_THROW(compress_blocks(*model_, plan, calibration_, LayerStore(content, "test"), context),
+               Error);
+  expect_same(run(plan, "stopped"), whole);
+}
+
+TEST_F(BlocksTest, ARefitLowersTheErrorOfUnseenWindowsAndKeepsMasks) {
+  CompressionPlan plan = this->plan("2:4", "int4:g32", {"wanda", "rtn", ""});
+  const std::vector<Matrix> before = run(plan, "before");
+  plan.refit_epochs = 2;
+  const std::vector<Matrix> after = run(plan, "after");
+  const ContentStore content(folder_ + "/after");
+  const LayerStore layers(content, "test");
+  for (const auto& stage : model_->stages()) {
+    if (stage->linears().empty()) continue;
+    const auto refit = layers.find_refit(stage->name());
+    ASSERT_TRUE(refit) << stage->name();
+    EXPECT_LT(refit->after, refit->before) << stage->name();
+    EXPECT_EQ(refit->vectors.size(), 2u) << "two norms";
+    for (const auto& [tensor, values] : refit->vectors) {
+      EXPECT_TRUE(is_exact_in(values, DType::kBF16)) << tensor;
+      const Matrix dense = model_->weights().parameter(tensor);
+      EXPECT_FALSE(std::ranges::equal(values, dense.values())) << tensor;
+    }
+  }
+  // The first block has the same inputs with and without a refit, so its masks are comparable.
+  for (size_t i = 0; i < plan.layers.size(); ++i) {
+    if (plan.layers[i].info.block != 0) continue;
+    size_t moved = 0;
+    for (int64_t k = 0; k < before[i].size(); ++k) {
+      if (before[i].data()[k] == 0) continue;  // pruned, or code 0
+      moved += before[i].data()[k] != after[i].data()[k];
+    }
+    EXPECT_GT(moved, 0u);
+    const SparsityPattern& pattern = *plan.layers[i].plan.weights.pattern;
+    for (int64_t k = 0; k + 4 <= before[i].size(); k += 4) {
+      const auto group = std::span(after[i].data() + k, 4);
+      ASSERT_GE(std::ranges::count(group, 0.0f), 2) << pattern.spelling();
+    }
+  }
+}
+
+TEST_F(BlocksTest, ARefitThatCannotImproveChangesNothing) {
+  const Stage& block = *model_->stages()[1];
+  ThreadPool pool(2);
+  Context context{pool};
+  std::map<std::string, CompressedMatrix> layers;
+  CompressionSpec spec;
+  spec.pattern = SparsityPattern::parse("2:4");
+  for (const LinearInfo& info : block.linears()) {
+    const LinearLayer dense = model_->weights().linear(info);
+    layers.emplace(info.name, compress_matrix(std::get<DenseTerm>(dense.terms[0]).weight.view(),
+                                              spec, Statistics{}, context));
+  }
+  ReplacedWeights weights(model_->weights(), std::nullopt);
+  for (const auto& [name, layer] : layers) {
+    weights.replace(name, Matrix::copy_of(layer.values.view()));
+  }
+  // The compressed block's own outputs as targets: it is perfect already.
+  constexpr int64_t kWindows = 4, kTokens = 16;
+  HiddenStates inputs(kWindows, {}), targets(kWindows, {});
+  Matrix x(kWindows * kTokens, model_->facts().hidden);
+  for (int64_t i = 0; i < x.size(); ++i) x.data()[i] = std::sin(static_cast<float>(i));
+  const auto perfect = block.differentiable(weights);
+  const ConstMatrixView y = perfect->forward(x.view(), kTokens, context);
+  for (int64_t i = 0; i < kWindows; ++i) {
+    inputs.put(i, Matrix::copy_of(x.view().rows_from(i * kTokens, kTokens)));
+    targets.put(i, Matrix::copy_of(y.rows_from(i * kTokens, kTokens)));
+  }
+  const RefitResult result = refit_block({.stage = block,
+                                          .model = *model_,
+                                          .inputs = inputs,
+                                          .targets = targets,
+                                          .windows = kWindows,
+                                          .epochs = 3},
+                                         layers, context);
+  EXPECT_FALSE(result.improved());
+  for (const auto& [name, layer] : layers) {
+    const LinearLayer kept = weights.linear(
+        *std::ranges::find(block.linears(), name, [](const auto& info) { return info.name; }));
+    EXPECT_TRUE(std::ranges::equal(std::get<DenseTerm>(kept.terms[0]).weight.values(),
+                                   layer.values.values()))
+        << name;
+  }
+  for (const auto& [tensor, values] : result.vectors) {
+    EXPECT_TRUE(std::ranges::equal(model_->weights().parameter(tensor).values(), values)) << tensor;
   }
 }
 

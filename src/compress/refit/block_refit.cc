@@ -18,7 +18,6 @@ namespace {
 // Measured on the 32M model at 2:4 + int4:g128 (docs/design/0005-block-refit.md).
 constexpr double kCodeRate = 0.03;    // codes
 constexpr double kScaleRate = 0.005;  // natural logarithm; norms and biases relative to their size
-constexpr int64_t kBatch = 2;         // windows
 constexpr int64_t kHeldOut = 8;       // one window of so many
 
 /// A vector parameter in units of its own size.
@@ -103,7 +102,7 @@ class Refit {
 
   void fit() {
     const auto count = static_cast<int64_t>(fitted_.size());
-    const int64_t batch = std::min(kBatch, count);
+    const int64_t batch = std::min(kRefitBatch, count);
     const int64_t steps = task_.epochs * (count / batch);
     int64_t step = 0;
     for (int64_t epoch = 0; epoch < task_.epochs; ++epoch) {
@@ -167,8 +166,8 @@ class Refit {
 
   double held_out_error() {
     double squares = 0, of_target = 0;
-    for (size_t begin = 0; begin < held_.size(); begin += kBatch) {
-      const size_t end = std::min(held_.size(), begin + kBatch);
+    for (size_t begin = 0; begin < held_.size(); begin += kRefitBatch) {
+      const size_t end = std::min(held_.size(), begin + kRefitBatch);
       const std::vector<int64_t> windows(held_.begin() + static_cast<int64_t>(begin),
                                          held_.begin() + static_cast<int64_t>(end));
       const Matrix x = stack(task_.inputs, windows), target = stack(task_.targets, windows);

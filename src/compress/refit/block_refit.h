@@ -32,6 +32,9 @@ struct RefitResult {
   bool improved() const { return after < before; }
 };
 
+/// Windows of one step.
+inline constexpr int64_t kRefitBatch = 2;
+
 /// The fewest windows that can be fitted and judged.
 inline constexpr int64_t kFewestRefitWindows = 3;
 

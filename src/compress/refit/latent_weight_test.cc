@@ -1,0 +1,126 @@
+#include "compress/refit/latent_weight.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/random.h"
+
+namespace scant {
+namespace {
+
+Matrix random_matrix(int64_t rows, int64_t cols, uint64_t stream) {
+  const CounterRandom random(5, stream);
+  Matrix matrix(rows, cols);
+  for (int64_t i = 0; i < matrix.size(); ++i) {
+    matrix.data()[i] = random.normal(static_cast<uint64_t>(i)) / 16;
+  }
+  return matrix;
+}
+
+/// Every element and granularity, dense and with a pattern.
+class LatentWeights : public testing::TestWithParam<std::string> {
+ protected:
+  CompressedMatrix compressed(const Matrix& dense, const char* pattern) {
+    CompressionSpec spec;
+    spec.format = NumberFormat::parse(GetParam(), Role::kWeight);
+    if (pattern != nullptr) spec.pattern = SparsityPattern::parse(pattern);
+    return compress_matrix(dense.view(), spec, Statistics{}, context_);
+  }
+
+  ThreadPool threads_{2};
+  Context context_{threads_};
+};
+
+TEST_P(LatentWeights, StartWithTheCompressedValues) {
+  const Matrix dense = random_matrix(24, 128, 1);
+  for (const char* pattern : {static_cast<const char*>(nullptr), "50%"}) {
+    CompressionSpec spec;
+    spec.format = NumberFormat::parse(GetParam(), Role::kWeight);
+    if (pattern != nullptr) spec.pattern = SparsityPattern::parse(pattern);
+    if (refusal(spec)) continue;
+    const CompressedMatrix start = compressed(dense, pattern);
+    LatentWeight latent(dense.view(), start, context_);
+    Matrix values(24, 128);
+    latent.evaluate(values.view(), context_);
+    for (int64_t i = 0; i < values.size(); ++i) {
+      ASSERT_NEAR(values.data()[i], start.values.data()[i], 1e-6 * std::fabs(values.data()[i]))
+          << i;
+    }
+  }
+}
+
+TEST_P(LatentWeights, DescendOnTheGridAndKeepTheMask) {
+  const Matrix dense = random_matrix(24, 128, 2), other = random_matrix(24, 128, 3);
+  CompressionSpec spec;
+  spec.format = NumberFormat::parse(GetParam(), Role::kWeight);
+  spec.pattern = SparsityPattern::parse("50%");
+  if (refusal(spec)) GTEST_SKIP() << *refusal(spec);
+  CompressedMatrix result = compressed(dense, "50%");
+  LatentWeight latent(dense.view(), result, context_);
+  Matrix values(24, 128), gradient(24, 128);
+  const auto distance = [&] {
+    double sum = 0;
+    for (int64_t i = 0; i < values.size(); ++i) {
+      if (result.mask->row(0)[i] == 0) continue;
+      const double difference = values.data()[i] - other.data()[i];
+      sum += difference * difference;
+    }
+    return sum;
+  };
+  latent.evaluate(values.view(), context_);
+  const double before = distance();
+  for (int step = 1; step <= 60; ++step) {
+    for (int64_t i = 0; i < values.size(); ++i) {
+      gradient.data()[i] = values.data()[i] - other.data()[i];
+    }
+    latent.step(values.view(), gradient.view(), AdamStep(0.1, step), AdamStep(0.01, step),
+                context_);
+    latent.evaluate(values.view(), context_);
+  }
+  EXPECT_LT(distance(), 0.9 * before);
+  std::move(latent).store(values.view(), result);
+  Matrix decoded(24, 128);
+  dequantize(*result.quantized, decoded.view());
+  for (int64_t i = 0; i < values.size(); ++i) {
+    if (result.mask->row(0)[i] == 0) {
+      ASSERT_EQ(result.values.data()[i], 0.0f);
+    } else {
+      ASSERT_EQ(result.values.data()[i], decoded.data()[i]);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, LatentWeights,
+                         testing::Values("int4:g32", "int3", "int4:g32:asym", "int8:tensor",
+                                         "fp8_e4m3", "mxfp4", "nvfp4", "nf4", "ternary", "binary"),
+                         [](const auto& test) {
+                           std::string name = test.param;
+                           std::ranges::replace(name, ':', '_');
+                           return name;
+                         });
+
+TEST(LatentWeight, WithoutCodesMovesKeptValuesOnly) {
+  ThreadPool threads(2);
+  Context context{threads};
+  const Matrix dense = random_matrix(8, 64, 4);
+  CompressionSpec spec;
+  spec.pattern = SparsityPattern::parse("2:4");
+  const CompressedMatrix start = compress_matrix(dense.view(), spec, Statistics{}, context);
+  LatentWeight latent(dense.view(), start, context);
+  Matrix values(8, 64), gradient = random_matrix(8, 64, 5);
+  latent.evaluate(values.view(), context);
+  latent.step(values.view(), gradient.view(), AdamStep(0.1, 1), AdamStep(0.1, 1), context);
+  latent.evaluate(values.view(), context);
+  for (int64_t i = 0; i < values.size(); ++i) {
+    if (start.mask->row(0)[i] == 0) {
+      EXPECT_EQ(values.data()[i], 0.0f);
+    } else {
+      EXPECT_EQ(values.data()[i]<start.values.data()[i], gradient.data()[i]> 0);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace scant
