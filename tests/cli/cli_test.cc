@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -287,6 +288,34 @@ TEST(Cli, CalibratedMethodsBeatDataFreeOnesAndSayWhatTheyDid) {
     EXPECT_FALSE(std::filesystem::exists(folder + "/out.blocks"));
     std::filesystem::remove_all(folder + "/out");
   }
+}
+
+/// Type and bytes of a tensor in FOLDER/model.safetensors.
+std::pair<std::string, std::string> stored(const std::string& folder, const std::string& tensor) {
+  const std::string file = read_file(folder + "/model.safetensors");
+  uint64_t header = 0;
+  std::memcpy(&header, file.data(), sizeof header);
+  const json entry = json::parse(file.substr(sizeof header, header))[tensor];
+  const auto offsets = entry["data_offsets"].get<std::vector<size_t>>();
+  return {entry["dtype"],
+          file.substr(sizeof header + header + offsets[0], offsets[1] - offsets[0])};
+}
+
+TEST(Cli, ARefitChangesNormsInTheirTypeAndSaysWhatItBrought) {
+  const std::string out = scratch_folder() + "/out";
+  const ProgramRun run =
+      run_scant(calibrated(out, {"--pruner", "wanda", "--only", "up_proj", "--refit", "1"}));
+  ASSERT_EQ(run.status, 0) << run.errors;
+  EXPECT_THAT(run.output, HasSubstr("Refit of blocks"));
+  const json refit = json::parse(read_file(out + "/scant.json"))["refit"];
+  EXPECT_EQ(refit["epochs"], 1);
+  ASSERT_EQ(refit["blocks"].size(), 6u);
+  EXPECT_LT(refit["blocks"][0]["after"].get<double>(), refit["blocks"][0]["before"].get<double>());
+  const auto before = stored(embedded_model(), "model.layers.0.input_layernorm.weight");
+  const auto after = stored(out, "model.layers.0.input_layernorm.weight");
+  EXPECT_EQ(after.first, before.first) << "the type";
+  EXPECT_EQ(after.second.size(), before.second.size());
+  EXPECT_NE(after.second, before.second);
 }
 
 TEST(Cli, ADryRunOfACalibratedMethodWritesNothing) {

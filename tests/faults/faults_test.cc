@@ -183,7 +183,9 @@ TEST(Faults, ACalibratedRunThatWasKilledGoesOnToTheSameBytes) {
                                         "--window",
                                         "64",
                                         "--samples",
-                                        "48"};
+                                        "48",
+                                        "--refit",
+                                        "1"};
   const auto with = [&](const std::string& option) {
     std::vector<std::string> more = arguments;
     more.push_back(option);
@@ -262,6 +264,13 @@ INSTANTIATE_TEST_SUITE_P(
                   {"gpttq", "rtn, gptq"}},
         BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--resume"},
                   {"--resume", "--calibration"}},
+        BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--refit", "1"},
+                  {"--calibration", "--refit"}},
+        BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--calibration",
+                   "CALIBRATION", "--samples", "2", "--refit", "1"},
+                  {"--refit", "3 calibration windows"}},
+        BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--refit", "-1"},
+                  {"--refit"}},
         BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--pruner", "wanda"},
                   {"--pruner", "--sparsity"}},
         BadOption{{"compress", "MODEL", "-o", "x", "--sparsity", "2:4", "--weights", "int4",
