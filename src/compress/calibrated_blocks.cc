@@ -59,6 +59,10 @@ class BlockWalk {
         matches_outputs_(matches_outputs(plan, calibration)) {
     for (const PlannedLayer* layer : block_layers(plan)) planned_.emplace(layer->info.name, layer);
     left_ = static_cast<int64_t>(planned_.size());
+    blocks_ = std::ranges::count_if(model.stages(), [&](const auto& stage) {
+      return std::ranges::any_of(
+          stage->linears(), [&](const LinearInfo& info) { return planned_.contains(info.name); });
+    });
     const auto samples = static_cast<int64_t>(calibration.windows.size());
     states_ = HiddenStates(samples, calibration.states);
     if (needs_dense_states(plan, calibration)) {
@@ -94,6 +98,7 @@ class BlockWalk {
       compress_stage(stage, *dense, layers, weights);
     }
     left_ -= static_cast<int64_t>(layers.size());
+    ++finished_blocks_;
     report(left_);
     if (left_ == 0) return;
     advance(calibration_.from_compressed ? *stage.load(weights) : *dense, states_);
@@ -131,7 +136,6 @@ class BlockWalk {
     for (const PlannedLayer* layer : layers) {
       const std::string& name = layer->info.name;
       results.emplace(name, compress(*layer, *statistics.at(name)));
-      // With a refit its steps are what takes time.
       if (refit_epochs_ == 0) report(left_ - static_cast<int64_t>(results.size()));
     }
     if (refit_epochs_ > 0) {
@@ -155,7 +159,8 @@ class BlockWalk {
                           .targets = dense_states_,
                           .windows = static_cast<int64_t>(calibration_.windows.size()),
                           .epochs = refit_epochs_,
-                          .seed = hash_text(stage.name().data(), stage.name().size())};
+                          .seed = hash_text(stage.name().data(), stage.name().size()),
+                          .after_step = [&](int64_t steps) { report(left_, steps); }};
     RefitResult result = refit_block(task, results, context_);
     times_.refit += watch.seconds();
     return result;
@@ -249,9 +254,17 @@ class BlockWalk {
     }
   }
 
-  void report(int64_t left) {
+  /// With refits their steps are what takes the time.
+  void report(int64_t left, int64_t steps = 0) {
     const auto total = static_cast<int64_t>(planned_.size());
-    context_.progress({"compress", total - left, total, "layers"});
+    if (refit_epochs_ == 0) {
+      context_.progress({"compress", total - left, total, "layers"});
+      return;
+    }
+    const auto windows = static_cast<int64_t>(calibration_.windows.size());
+    const int64_t each = refit_steps(windows, refit_epochs_);
+    const int64_t done = finished_blocks_ * each + steps;
+    context_.progress({"compress", done, blocks_ * each, "steps"});
   }
 
   const Model& model_;
@@ -264,6 +277,7 @@ class BlockWalk {
   HiddenStates states_;        // after the compressed blocks
   HiddenStates dense_states_;  // after the dense ones; empty where nothing asks for them
   int64_t left_ = 0;           // layers
+  int64_t blocks_ = 0, finished_blocks_ = 0;
   CalibrationTimes times_;
 };
 

@@ -16,9 +16,10 @@ struct CalibrationTimes {
 };
 
 /// Compresses the planned layers of the blocks, block by block: hidden states of all windows are
-/// held as `calibration.states` says, one block's weights and Gram matrices at a time. Each
-/// finished layer goes to `store`; layers that are there are not computed again. Results do not
-/// depend on the number of threads nor on how often the run was interrupted. Throws Error on
+/// held as `calibration.states` says, one block's weights and Gram matrices at a time. After
+/// its layers a block is refitted if the plan says so; then its results go to `store`. Blocks that
+/// are there are not computed again. Results do not depend on the number of threads nor on how
+/// often the run was interrupted. Throws Error on
 /// non-finite weights or inputs (naming the layer), and when the user asked to stop.
 CalibrationTimes compress_blocks(const Model& model, const CompressionPlan& plan,
                                  const Calibration& calibration, const LayerStore& store,

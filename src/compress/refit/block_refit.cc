@@ -20,6 +20,10 @@ constexpr double kCodeRate = 0.03;    // codes
 constexpr double kScaleRate = 0.005;  // natural logarithm; norms and biases relative to their size
 constexpr int64_t kHeldOut = 8;       // one window of so many
 
+int64_t held_out_windows(int64_t windows) { return std::max<int64_t>(1, windows / kHeldOut); }
+
+int64_t batch_of(int64_t fitted) { return std::min(kRefitBatch, fitted); }
+
 /// A vector parameter in units of its own size.
 class LatentVector {
  public:
@@ -65,7 +69,7 @@ class Refit {
       std::ranges::copy(found->second.values.values(), matrix->value.values().begin());
     }
     for (VectorParameter* vector : block_->vectors()) vectors_.emplace_back(*vector);
-    const int64_t held = std::max<int64_t>(1, task.windows / kHeldOut);
+    const int64_t held = held_out_windows(task.windows);
     for (int64_t i = 0; i < task.windows; ++i) {
       // Spread over the text.
       const bool is_held = (i + 1) * held / task.windows > i * held / task.windows;
@@ -102,8 +106,8 @@ class Refit {
 
   void fit() {
     const auto count = static_cast<int64_t>(fitted_.size());
-    const int64_t batch = std::min(kRefitBatch, count);
-    const int64_t steps = task_.epochs * (count / batch);
+    const int64_t batch = batch_of(count);
+    const int64_t steps = refit_steps(task_.windows, task_.epochs);
     int64_t step = 0;
     for (int64_t epoch = 0; epoch < task_.epochs; ++epoch) {
       const std::vector<int64_t> order = shuffled(static_cast<uint64_t>(epoch));
@@ -137,6 +141,7 @@ class Refit {
                          context_);
     }
     for (LatentVector& vector : vectors_) vector.step(scales);
+    task_.after_step(number);
   }
 
   void evaluate_weights() {
@@ -194,6 +199,11 @@ class Refit {
 };
 
 }  // namespace
+
+int64_t refit_steps(int64_t windows, int64_t epochs) {
+  const int64_t fitted = windows - held_out_windows(windows);
+  return epochs * (fitted / batch_of(fitted));
+}
 
 RefitResult refit_block(const BlockRefit& task, std::map<std::string, CompressedMatrix>& layers,
                         Context& context) {

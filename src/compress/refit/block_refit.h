@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -21,7 +22,12 @@ struct BlockRefit {
   int64_t windows = 0;
   int64_t epochs = 0;  ///< over the windows that are fitted
   uint64_t seed = 0;   ///< of the order of windows
+  /// Called after each of refit_steps() steps with how many are done.
+  std::function<void(int64_t)> after_step = [](int64_t) {};
 };
+
+/// Steps that a refit of so many windows takes.
+int64_t refit_steps(int64_t windows, int64_t epochs);
 
 /// What a refit did to a block.
 struct RefitResult {
