@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "core/stopwatch.h"
+#include "ops/simulate/simulate.h"
 
 namespace scant {
 namespace {
@@ -140,7 +141,12 @@ class BlockWalk {
     }
     if (refit_epochs_ > 0) {
       const RefitResult refitted = refit(stage, results);
-      if (refitted.improved()) measure_errors(layers, statistics, results);
+      if (refitted.improved()) {
+        for (const PlannedLayer* layer : layers) {
+          const std::string& name = layer->info.name;
+          finish_values(*layer, *statistics.at(name), results.at(name));
+        }
+      }
       take_vectors(refitted, weights);
       if (store_ != nullptr) store_->put_refit(stage.name(), refitted);
     }
@@ -166,19 +172,19 @@ class BlockWalk {
     return result;
   }
 
-  /// Errors of results that a refit changed.
-  void measure_errors(const std::vector<const PlannedLayer*>& layers,
-                      const BlockStatistics& statistics,
-                      std::map<std::string, CompressedMatrix>& results) {
-    for (const PlannedLayer* layer : layers) {
-      CompressedMatrix& result = results.at(layer->info.name);
-      const LinearLayer dense = model_.weights().linear(layer->info);
-      const ConstMatrixView weight = std::get<DenseTerm>(dense.terms.front()).weight.view();
-      const ConstMatrixView values = result.values.view();
-      const InputStatistics& inputs = *statistics.at(layer->info.name);
-      result.output_error = relative_output_error(weight, values, inputs, context_);
-      result.error = matrix_error(weight, values, result.mask ? &*result.mask : nullptr, context_);
+  /// Values without a number format stay in the type that they had, which their size counts: they
+  /// are rounded to it. Errors anew.
+  void finish_values(const PlannedLayer& layer, const InputStatistics& inputs,
+                     CompressedMatrix& result) {
+    const LinearLayer dense = model_.weights().linear(layer.info);
+    const ConstMatrixView weight = std::get<DenseTerm>(dense.terms.front()).weight.view();
+    const MatrixView values = result.values.view();
+    if (!layer.plan.weights.format) {
+      const StoredTensor& stored = model_.checkpoint().require(layer.info.tensor);
+      quantize_rows(values, values, plain_format_of(stored));
     }
+    result.output_error = relative_output_error(weight, values, inputs, context_);
+    result.error = matrix_error(weight, values, result.mask ? &*result.mask : nullptr, context_);
   }
 
   State state_of(int64_t sample, Matrix hidden) const {
@@ -244,6 +250,7 @@ class BlockWalk {
     } catch (const Error& error) {
       throw Error(model_.checkpoint().path() + ": tensor " + layer.info.tensor, error.what());
     }
+    if (!layer.plan.weights.format) finish_values(layer, inputs, result);
     times_.solve += watch.seconds();
     return result;
   }

@@ -149,6 +149,13 @@ TEST_F(BlocksTest, ResultsDoNotDependOnThreadsOrInterruptions) {
   }
 }
 
+TEST_F(BlocksTest, PrunedLayersKeepTheirType) {
+  CompressionPlan plan = this->plan("2:4", nullptr, {"sparsegpt", "", ""});
+  plan.refit_epochs = 1;
+  const std::vector<Matrix> values = run(plan, "a");
+  for (const Matrix& layer : values) EXPECT_TRUE(is_exact_in(layer.values(), DType::kBF16));
+}
+
 TEST_F(BlocksTest, RefitsDoNotDependOnThreadsOrInterruptions) {
   CompressionPlan plan = this->plan("2:4", "int4:g32", {"wanda", "rtn", ""});
   plan.refit_epochs = 1;
