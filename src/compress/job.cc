@@ -108,9 +108,8 @@ LayerResult write_layer(const Model& model, const PlannedLayer& layer, Compresse
   const StoredTensor& stored = model.checkpoint().require(layer.info.tensor);
   const CompressionSpec& spec = layer.plan.weights;
   if (spec.pattern) {
-    const NumberFormat format = spec.format ? *spec.format : plain_format_of(stored);
-    result.planned.size =
-        stored_size(layer.info.outputs, layer.info.inputs, format, spec.pattern, compressed.kept);
+    result.planned.size = compressed_size(layer.info.outputs, layer.info.inputs, spec,
+                                          plain_format_of(stored), compressed.kept);
   }
   const Matrix values = stored_orientation(layer.info, std::move(compressed.values));
   const DType dtype =

@@ -117,9 +117,8 @@ CompressionPlan make_plan(const Model& model, const Recipe& recipe) {
     const CompressionSpec& spec = layer.plan.weights;
     const StoredTensor& stored = model.checkpoint().require(info.tensor);
     // Without a format, kept values stay in the type that they have.
-    const NumberFormat format = spec.format ? *spec.format : plain_format_of(stored);
-    layer.size =
-        stored_size(info.outputs, info.inputs, format, spec.pattern, kept_weights(info, spec));
+    layer.size = compressed_size(info.outputs, info.inputs, spec, plain_format_of(stored),
+                                 kept_weights(info, spec));
     plan.compressed_bytes += layer.size.total();
     plan.weights += info.outputs * info.inputs;
     plan.largest_layer = std::max(plan.largest_layer, info.outputs * info.inputs);

@@ -18,6 +18,7 @@ Json size_json(const StoredSize& size) {
           {"scales", size.scales},
           {"zero_points", size.zero_points},
           {"constants", size.constants},
+          {"column_factors", size.column_factors},
           {"padding", size.padding}};
 }
 

@@ -16,6 +16,7 @@ struct Segment {
   const float* values = nullptr;
   const uint8_t* keep = nullptr;  ///< null: all values take part
   int64_t count = 0;
+  const float* importance = nullptr;  ///< what squared errors are multiplied by; null: 1
 
   bool kept(int64_t i) const { return keep == nullptr || keep[i] != 0; }
 };
@@ -121,15 +122,16 @@ class BlockCodec {
     return (table_[code] - static_cast<float>(effective.zero_point)) * effective.scale;
   }
 
-  /// Sum of (value of the nearest code - x)^2 over the kept values, differences in float32, the
-  /// rest in double.
+  /// Sum of (value of the nearest code - x)^2 over the kept values, weighted by their importance,
+  /// differences in float32, the rest in double.
   double squared_error(const Segment& segment, BlockScale effective) const {
     LaneSum sum;
     for (int64_t i = 0; i < segment.count; ++i) {
       if (!segment.kept(i)) continue;
       const float x = segment.values[i];
       const double difference = value(encode(element_, x, effective), effective) - x;
-      sum.add(i, difference * difference);
+      const double squared = difference * difference;
+      sum.add(i, segment.importance != nullptr ? squared * segment.importance[i] : squared);
     }
     return sum.total();
   }

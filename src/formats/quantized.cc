@@ -52,6 +52,11 @@ void check_options(ConstMatrixView values, const NumberFormat& format,
                                       values.rows, values.cols));
     }
   }
+  const auto importances = static_cast<int64_t>(options.importance.size());
+  if (importances != 0 && importances != values.cols) {
+    throw Error("importance",
+                fmt::format("of {} columns for a matrix of {}", importances, values.cols));
+  }
   if (const QuantizedMatrix* from = options.scales_from) {
     if (from->rows != values.rows || from->cols != values.cols) {
       throw Error("scales", fmt::format("of a {} x {} matrix for one of {} x {}", from->rows,
@@ -125,7 +130,9 @@ class MatrixCodec {
  private:
   Segment segment(int64_t r, int64_t begin, int64_t count) const {
     const uint8_t* keep = options_.mask != nullptr ? options_.mask->row(r) + begin : nullptr;
-    return {values_.row(r) + begin, keep, count};
+    const float* importance =
+        options_.importance.empty() ? nullptr : options_.importance.data() + begin;
+    return {values_.row(r) + begin, keep, count, importance};
   }
 
   float tensor_scale(int64_t r) const {
@@ -140,11 +147,11 @@ class MatrixCodec {
     }
   }
 
-  // error(candidate's effective scale) is only called for `:mse`.
+  // error(candidate's effective scale) is only called where scales are searched.
   template <typename ErrorOf>
   BlockScale best_scale(const BlockStatistics& statistics, float second, ErrorOf&& error) const {
     BlockScale best = codec_.stored_scale(statistics, second, 0);
-    if (!result_.format.mse) return best;
+    if (!result_.format.mse && options_.importance.empty()) return best;
     double least = error(effective_scale(best, second));
     for (int i = 1; i < codec_.candidates(); ++i) {
       const BlockScale candidate = codec_.stored_scale(statistics, second, i);
@@ -245,7 +252,7 @@ QuantizedMatrix quantize(ConstMatrixView values, const NumberFormat& format,
   return std::visit(
       [&]<typename T>(const T& element) -> QuantizedMatrix {
         if constexpr (UncodedElement<T>) {
-          QuantizedMatrix result{format, values.rows, values.cols, {}, {}, {}, {}, {}};
+          QuantizedMatrix result{format, values.rows, values.cols, {}, {}, {}, {}, {}, {}};
           result.plain = Matrix(values.rows, values.cols);
           for_rows(values.rows, values.cols, &context, [&](int64_t r) {
             round_row(element, values.row_span(r), options.mask ? options.mask->row(r) : nullptr,
@@ -292,6 +299,12 @@ void dequantize(const QuantizedMatrix& quantized, MatrixView out) {
         }
       },
       quantized.format.element);
+  if (quantized.column_factors.empty()) return;
+  for (int64_t r = 0; r < out.rows; ++r) {
+    for (int64_t c = 0; c < out.cols; ++c) {
+      out(r, c) *= quantized.column_factors[static_cast<size_t>(c)];
+    }
+  }
 }
 
 void quantize_in_place(MatrixView values, const NumberFormat& format,

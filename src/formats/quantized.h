@@ -23,6 +23,9 @@ struct QuantizedMatrix {
   std::vector<int32_t> zero_points;  ///< one per block, for `:asym` only
   /// NVFP4's second level: one for a weight, one per row for activations; empty elsewhere.
   std::vector<float> tensor_scales;
+  /// What some methods multiply columns by after decoding: one per column, as stored (float16);
+  /// empty: 1.
+  std::vector<float> column_factors;
   Matrix plain;  ///< the values themselves for fp32, bf16, fp16
 
   int64_t blocks_per_row() const;  ///< 1 for :channel and :token; 0 for :tensor and plain formats
@@ -38,8 +41,11 @@ struct QuantizeOptions {
   /// (`binary` has none: the mask alone says that they are zero). Null: all.
   const Mask* mask = nullptr;
   /// Reuse these scales (from another quantization of the same shape, element and granularity)
-  /// instead of choosing: "at the dense block's scale".
+  /// instead of choosing: "at the dense block's scale". Column factors are not applied.
   const QuantizedMatrix* scales_from = nullptr;
+  /// One weight >= 0 per column: scales are searched, as by `:mse` in every format with codes, for
+  /// the least weighted sum of squared errors. Empty: all 1, and no search without `:mse`.
+  std::span<const float> importance = {};
   uint64_t seed = 0;    ///< for `:stoch`
   uint64_t stream = 0;  ///< for `:stoch`: distinguishes tensors
 };
@@ -53,7 +59,7 @@ void check_finite(ConstMatrixView values, Context* context);
 QuantizedMatrix quantize(ConstMatrixView values, const NumberFormat& format,
                          const QuantizeOptions& options, Context& context);
 
-/// code times scale in float32, per value. `out` has the same shape.
+/// code times scale (times the column's factor) in float32, per value. `out` has the same shape.
 void dequantize(const QuantizedMatrix& quantized, MatrixView out);
 
 /// values -> dequantize(quantize(values)), in place, row by row and without codes: what activations

@@ -271,6 +271,20 @@ TEST_F(Quantized, Nvfp4HasOneMoreScaleForATensorAndOnePerTokenForActivations) {
   }
 }
 
+TEST_F(Quantized, ImportanceWeightsTheSearchOfScales) {
+  Matrix values(1, 4);
+  std::copy_n(std::array{7.5f, 1.0f, 1.0f, -1.0f}.begin(), 4, values.data());
+  // Where the large value counts, the small ones round to whatever is left; where only the small
+  // ones count, they get a scale of their own.
+  const std::array large = {1.0f, 0.0f, 0.0f, 0.0f}, small = {0.0f, 1.0f, 1.0f, 1.0f};
+  const Matrix for_large = simulated(quantized(values, "int2", {.importance = large}));
+  const Matrix for_small = simulated(quantized(values, "int2", {.importance = small}));
+  EXPECT_LT(std::fabs(for_large(0, 0) - 7.5f), std::fabs(for_small(0, 0) - 7.5f));
+  EXPECT_LT(std::fabs(for_small(0, 1) - 1.0f), std::fabs(for_large(0, 1) - 1.0f));
+  const std::array wrong = {1.0f};
+  EXPECT_THROW(quantized(values, "int2", {.importance = wrong}), Error);
+}
+
 TEST_F(Quantized, TernaryAndBinaryUseTheMeanMagnitude) {
   Matrix values(1, 4);
   std::copy_n(std::array{3.0f, -1.0f, 0.5f, -3.5f}.begin(), 4, values.data());

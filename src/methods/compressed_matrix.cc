@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "formats/size.h"
 #include "formats/spelling.h"
 #include "methods/joint/joint_solver.h"
 #include "methods/method_names.h"
@@ -128,7 +127,7 @@ CompressedMatrix compress_matrix(ConstMatrixView weight, const CompressionSpec& 
     result.quantized = std::move(codes.quantized);
     result.mask = std::move(codes.mask);
   } else if (spec.format) {
-    const QuantizeOptions options{nullptr, nullptr, spec.seed, spec.stream};
+    const QuantizeOptions options{.seed = spec.seed, .stream = spec.stream};
     result.quantized = quantizer->quantize(target, *spec.format, options, statistics,
                                            result.values.view(), context);
   } else {
@@ -144,6 +143,18 @@ CompressedMatrix compress_matrix(ConstMatrixView weight, const CompressionSpec& 
   result.error =
       matrix_error(weight, result.values.view(), result.mask ? &*result.mask : nullptr, context);
   return result;
+}
+
+StoredSize compressed_size(int64_t rows, int64_t cols, const CompressionSpec& spec,
+                           const NumberFormat& plain, int64_t kept) {
+  const NumberFormat& format = spec.format ? *spec.format : plain;
+  StoredSize size = stored_size(rows, cols, format, spec.pattern, kept);
+  const bool is_joint = spec.pattern && spec.order == Order::kJoint;
+  if (spec.format && !is_joint && !format.is_plain() &&
+      find_quantizer(spec.quantizer)->column_factors) {
+    size.column_factors = 2 * cols;
+  }
+  return size;
 }
 
 MatrixError matrix_error(ConstMatrixView weight, ConstMatrixView values, const Mask* mask,

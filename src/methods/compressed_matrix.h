@@ -8,6 +8,7 @@
 #include "formats/mask.h"
 #include "formats/pattern.h"
 #include "formats/quantized.h"
+#include "formats/size.h"
 #include "methods/input_statistics.h"
 
 namespace scant {
@@ -76,6 +77,11 @@ bool needs_calibration(const CompressionSpec& spec);
 
 /// Whether it wants to know what the layer's inputs are in the dense model.
 bool matches_dense_outputs(const CompressionSpec& spec);
+
+/// Bytes of a weight compressed so: stored_size() of formats/size.h and what its methods store
+/// besides. Without a format in the spec, kept values are stored as `plain`.
+StoredSize compressed_size(int64_t rows, int64_t cols, const CompressionSpec& spec,
+                           const NumberFormat& plain, int64_t kept);
 
 /// Errors of `values` against `weight`; positions outside `mask` (null: none) are the pruned ones.
 /// Sums in double, in a fixed order.

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <variant>
 
+#include "methods/scaled_columns.h"
 #include "ops/simulate/simulate.h"
 
 namespace scant {
@@ -43,7 +44,9 @@ MaskedCodes quantize_first(const CompressionProblem& problem, MatrixView values,
 
 QuantizedMatrix codes_on_grid(const QuantizedMatrix& grid, const Mask* mask, MatrixView values,
                               Context& context) {
-  const Matrix source = Matrix::copy_of(values);
+  const bool is_scaled = !grid.column_factors.empty();
+  const Matrix source = is_scaled ? scaled_columns(values, inverses(grid.column_factors), context)
+                                  : Matrix::copy_of(values);
   QuantizeOptions options;
   options.mask = mask;
   options.scales_from = &grid;
@@ -51,6 +54,8 @@ QuantizedMatrix codes_on_grid(const QuantizedMatrix& grid, const Mask* mask, Mat
   nearest.stochastic = false;  // there is nothing left to round
   QuantizedMatrix result = quantize_matrix(source.view(), nearest, options, context, values);
   result.format = grid.format;
+  result.column_factors = grid.column_factors;
+  if (is_scaled) scale_columns(values, grid.column_factors, values, context);
   if (mask != nullptr && !grid.format.rules().has_zero) prune_values(values, *mask, context);
   return result;
 }

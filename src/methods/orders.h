@@ -20,7 +20,7 @@ struct CompressionProblem {
   uint64_t seed = 0;
   uint64_t stream = 0;
 
-  QuantizeOptions options() const { return {nullptr, nullptr, seed, stream}; }
+  QuantizeOptions options() const { return {.seed = seed, .stream = stream}; }
 };
 
 /// Codes and the mask over them: a compressed matrix that is not spelled out in float32 yet.

@@ -22,4 +22,10 @@ void scale_columns(ConstMatrixView values, std::span<const float> factors, Matri
   });
 }
 
+std::vector<float> inverses(std::span<const float> factors) {
+  std::vector<float> result(factors.begin(), factors.end());
+  for (float& factor : result) factor = 1.0f / factor;
+  return result;
+}
+
 }  // namespace scant

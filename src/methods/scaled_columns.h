@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "core/context.h"
 #include "core/tensor.h"
@@ -13,5 +14,8 @@ Matrix scaled_columns(ConstMatrixView values, std::span<const float> factors, Co
 /// The same into `out`, which may be `values` itself.
 void scale_columns(ConstMatrixView values, std::span<const float> factors, MatrixView out,
                    Context& context);
+
+/// 1 / factor of each.
+std::vector<float> inverses(std::span<const float> factors);
 
 }  // namespace scant

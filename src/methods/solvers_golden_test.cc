@@ -51,7 +51,7 @@ TEST(SolverGoldens, ErrorsAndMasksAreThoseOfAnIndependentImplementation) {
   Context context{pool};
   Goldens goldens = read_goldens();
   const InputStatistics inputs(std::move(goldens.gram));
-  EXPECT_GE(goldens.cases.size(), 8u);
+  EXPECT_GE(goldens.cases.size(), 17u);
   for (const Goldens::Case& golden : goldens.cases) {
     SCOPED_TRACE(golden.method + " " + golden.pattern + " " + golden.format);
     const CompressedMatrix ours =
@@ -60,12 +60,15 @@ TEST(SolverGoldens, ErrorsAndMasksAreThoseOfAnIndependentImplementation) {
         output_squared_error(goldens.weight.view(), ours.values.view(), inputs, context);
     const double expected =
         output_squared_error(goldens.weight.view(), golden.values.view(), inputs, context);
-    EXPECT_NEAR(error, expected, 0.005 * expected);
+    // These choose among many that are nearly as good, by sums that differ in the last digits.
+    const bool chooses = golden.method == "alps" || golden.method == "awq";
+    EXPECT_NEAR(error, expected, (chooses ? 0.02 : 0.005) * expected);
     int64_t same = 0;
     for (int64_t i = 0; i < ours.values.size(); ++i) {
       same += (ours.values.data()[i] == 0.0f) == (golden.values.data()[i] == 0.0f);
     }
-    EXPECT_GE(static_cast<double>(same), 0.995 * static_cast<double>(ours.values.size()));
+    EXPECT_GE(static_cast<double>(same),
+              (chooses ? 0.98 : 0.995) * static_cast<double>(ours.values.size()));
   }
 }
 

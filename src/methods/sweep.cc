@@ -175,7 +175,24 @@ class SweepPass {
 }  // namespace
 
 Mask run_sweep(const Sweep& sweep, MatrixView values, Context& context) {
-  return SweepPass(sweep, values, context).run();
+  if (sweep.grid == nullptr || sweep.grid->column_factors.empty()) {
+    return SweepPass(sweep, values, context).run();
+  }
+  // Columns divided by their factors lie on a grid without them; the inverse's columns go along.
+  const std::vector<float>& factors = sweep.grid->column_factors;
+  const std::vector<float> inverse = inverses(factors);
+  const InverseFactor& factor = sweep.factor;
+  InverseFactor scaled{Matrix::copy_of(factor.upper.view()), factor.order, factor.damping};
+  for (int64_t j = 0; j < values.cols; ++j) {
+    for (int64_t k = j; k < values.cols; ++k) {
+      scaled.upper(j, k) *= inverse[static_cast<size_t>(factor.order[static_cast<size_t>(k)])];
+    }
+  }
+  scale_columns(values, inverse, values, context);
+  const Sweep without{scaled, sweep.pattern, sweep.mask, sweep.grid};
+  Mask mask = SweepPass(without, values, context).run();
+  scale_columns(values, factors, values, context);
+  return mask;
 }
 
 Mask select_by_loss(ConstMatrixView values, const SparsityPattern& pattern,

@@ -68,6 +68,7 @@ LatentWeight::LatentWeight(ConstMatrixView dense, const CompressedMatrix& compre
                             .scales = from.scales,
                             .zero_points = from.zero_points,
                             .tensor_scales = from.tensor_scales,
+                            .column_factors = from.column_factors,
                             .plain = {}};
     const CodeRange range = range_of(grid_->format.element);
     smallest_ = range.smallest;
@@ -98,6 +99,11 @@ float LatentWeight::scale_at(int64_t row, int64_t col) const {
   return grid_->block_scale(row, grid_->block_of(row, col)).scale;
 }
 
+float LatentWeight::factor_at(int64_t col) const {
+  const bool has_factors = grid_ && !grid_->column_factors.empty();
+  return has_factors ? grid_->column_factors[static_cast<size_t>(col)] : 1.0f;
+}
+
 void LatentWeight::start_from(ConstMatrixView dense, const CompressedMatrix& compressed,
                               Context& context) {
   for (int64_t r = 0; r < dense.rows; ++r) {
@@ -107,8 +113,8 @@ void LatentWeight::start_from(ConstMatrixView dense, const CompressedMatrix& com
       const int64_t end = std::min(dense.cols, begin + segment_width());
       for (int64_t c = begin; c < end; ++c) {
         if (mask_ && (*mask_)(r, c) == 0) continue;
-        const float code = compressed.values(r, c) / scale;
-        const float wanted = dense(r, c) / scale;
+        const float code = compressed.values(r, c) / (scale * factor_at(c));
+        const float wanted = dense(r, c) / (scale * factor_at(c));
         const float reach = kBorder * unit_;
         position_(r, c) = grid_ ? std::clamp(wanted, code - reach, code + reach) : code;
       }
@@ -121,7 +127,7 @@ void LatentWeight::start_from(ConstMatrixView dense, const CompressedMatrix& com
   for (int64_t r = 0; r < dense.rows; ++r) {
     for (int64_t c = 0; c < dense.cols; ++c) {
       if (rounded(r, c) == compressed.values(r, c)) continue;
-      const float scale = scale_at(r, c);
+      const float scale = scale_at(r, c) * factor_at(c);
       if (scale != 0) position_(r, c) = compressed.values(r, c) / scale;
     }
   }
@@ -142,7 +148,9 @@ void LatentWeight::evaluate(MatrixView values, Context& context) {
       for (int64_t begin = 0; begin < values.cols; begin += segment_width()) {
         const float scale = scale_at(r, begin);
         const int64_t end = std::min(values.cols, begin + segment_width());
-        for (int64_t c = begin; c < end; ++c) values(r, c) = position_(r, c) * scale;
+        for (int64_t c = begin; c < end; ++c) {
+          values(r, c) = position_(r, c) * (scale * factor_at(c));
+        }
       }
     }
   });
@@ -171,8 +179,8 @@ void LatentWeight::move_row(int64_t row, ConstMatrixView values, ConstMatrixView
       if (keep != nullptr && keep[c] == 0) continue;
       const float g = gradient(row, c);
       slope += static_cast<double>(g) * values(row, c);
-      position[c] +=
-          unit_ * position_moments_.change(first + static_cast<size_t>(c), g * scale, codes);
+      position[c] += unit_ * position_moments_.change(first + static_cast<size_t>(c),
+                                                      g * scale * factor_at(c), codes);
       if (grid_) position[c] = std::clamp(position[c], lowest, highest);
     }
     segment_slopes_[static_cast<size_t>(row * segments + begin / width)] =

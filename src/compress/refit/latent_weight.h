@@ -30,6 +30,7 @@ class LatentWeight {
  private:
   int64_t segment_width() const;
   float scale_at(int64_t row, int64_t col) const;
+  float factor_at(int64_t col) const;
   void start_from(ConstMatrixView dense, const CompressedMatrix& compressed, Context& context);
   void move_row(int64_t row, ConstMatrixView values, ConstMatrixView gradient,
                 const AdamStep& codes);
@@ -41,7 +42,7 @@ class LatentWeight {
   bool fit_scales_ = false;
   float smallest_ = 0, largest_ = 0;  ///< values of codes
   float unit_ = 1;                    ///< what counts as one step of a code
-  Matrix position_;                   ///< in units of the scale
+  Matrix position_;                   ///< in units of the scale (and the column's factor)
   AdamMoments position_moments_;
   std::vector<float> log_scales_;
   AdamMoments scale_moments_;

@@ -51,6 +51,29 @@ TEST_P(LatentWeights, StartWithTheCompressedValues) {
   }
 }
 
+TEST_P(LatentWeights, StartWithTheCompressedValuesOfScaledColumns) {
+  const Matrix dense = random_matrix(24, 128, 4);
+  Matrix gram = Matrix::zeros(128, 128);
+  for (int64_t c = 0; c < 128; ++c) gram(c, c) = std::exp(static_cast<float>(c % 9));
+  const InputStatistics inputs(std::move(gram));
+  CompressionSpec spec;
+  spec.format = NumberFormat::parse(GetParam(), Role::kWeight);
+  spec.quantizer = "awq";
+  if (refusal(spec)) GTEST_SKIP() << *refusal(spec);
+  CompressedMatrix result = compress_matrix(dense.view(), spec, {&inputs}, context_);
+  LatentWeight latent(dense.view(), result, context_);
+  Matrix values(24, 128), decoded(24, 128);
+  latent.evaluate(values.view(), context_);
+  for (int64_t i = 0; i < values.size(); ++i) {
+    ASSERT_NEAR(values.data()[i], result.values.data()[i], 1e-6 * std::fabs(values.data()[i]));
+  }
+  std::move(latent).store(values.view(), result);
+  dequantize(*result.quantized, decoded.view());
+  for (int64_t i = 0; i < values.size(); ++i) {
+    ASSERT_EQ(decoded.data()[i], result.values.data()[i]);
+  }
+}
+
 TEST_P(LatentWeights, DescendOnTheGridAndKeepTheMask) {
   const Matrix dense = random_matrix(24, 128, 2), other = random_matrix(24, 128, 3);
   CompressionSpec spec;

@@ -26,6 +26,10 @@ const JointSolver* find_joint_solver(std::string_view name);
 JointSolver gain_mask_solver();
 /// SparseGPT's sweep with rounding inside (arXiv 2301.00774, section 3.5).
 JointSolver one_pass_solver();
+/// Wanda's mask, then errors made good by group: of pruned weights by kept ones, of the first half
+/// of those when rounded by the second (OBR, arXiv 2509.11177); least squares of all rows together
+/// instead of a factorisation per row.
+JointSolver obr_solver();
 /// Ours: the best of several one-pass solutions, then descent on the error of the layer's output
 /// over codes, mask and scales (methods/descent.h).
 JointSolver scant_solver();

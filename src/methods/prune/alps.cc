@@ -137,8 +137,6 @@ class Admm {
 PrunedMatrix solve(ConstMatrixView weight, const PruneTask& task, Context& context) {
   const InputStatistics& inputs = *task.statistics.inputs;
   const NormalisedGram& normalised = inputs.normalised();
-  std::vector<float> inverse = normalised.norms;
-  for (float& norm : inverse) norm = 1.0f / norm;
   Admm admm(scaled_columns(weight, normalised.norms, context).view(), normalised.eigen,
             task.pattern, context);
   admm.run();
@@ -149,7 +147,7 @@ PrunedMatrix solve(ConstMatrixView weight, const PruneTask& task, Context& conte
               result.values.view(), context);
     return result;
   }
-  scale_columns(result.values.view(), inverse, result.values.view(), context);
+  scale_columns(result.values.view(), inverses(normalised.norms), result.values.view(), context);
   solve_on_support({weight, inputs.gram(), inputs.factor().damping, result.mask},
                    result.values.view(), {.iterations = 20, .tolerance = 1e-3}, context);
   return result;

@@ -9,10 +9,12 @@
 namespace scant {
 namespace {
 
+/// Whether a row pass can do it: not if the definition refuses, nor with weighted errors.
 bool fits(const QuantizeOptions& options, ConstMatrixView values, const NumberFormat& format) {
   const Mask* mask = options.mask;
   const QuantizedMatrix* from = options.scales_from;
-  return (mask == nullptr || (mask->rows == values.rows && mask->cols == values.cols)) &&
+  return options.importance.empty() &&
+         (mask == nullptr || (mask->rows == values.rows && mask->cols == values.cols)) &&
          (from == nullptr ||
           (from->rows == values.rows && from->cols == values.cols &&
            from->format.element == format.element &&
@@ -141,6 +143,7 @@ void dequantize_matrix(const QuantizedMatrix& quantized, MatrixView out, Context
       quantized.format.element);
   const Granularity& granularity = quantized.format.granularity;
   const int64_t step = granularity.kind == Granularity::Kind::kGroup ? granularity.size : out.cols;
+  const std::vector<float>& factors = quantized.column_factors;
   const RowPieces pieces(out.rows, out.cols);
   context.threads.parallel_for(pieces.count(), [&](int64_t piece) {
     for (int64_t r = pieces.begin(piece); r < pieces.end(piece); ++r) {
@@ -152,6 +155,8 @@ void dequantize_matrix(const QuantizedMatrix& quantized, MatrixView out, Context
         const auto zero = static_cast<float>(scale.zero_point);
         for (int64_t c = begin; c < end; ++c) row[c] = (values[codes[c]] - zero) * scale.scale;
       }
+      if (factors.empty()) continue;
+      for (int64_t c = 0; c < out.cols; ++c) row[c] *= factors[static_cast<size_t>(c)];
     }
   });
 }
