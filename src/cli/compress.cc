@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "cli/calibration_options.h"
 #include "cli/commands.h"
 #include "cli/text_input.h"
 #include "compress/job.h"
@@ -23,8 +24,7 @@ struct Options {
   std::string out;
   std::string sparsity, weights, activations, order, recipe, text;
   std::string pruner, quantizer, joint;
-  std::string calibration, propagate = "compressed";
-  int64_t samples = 128;
+  CalibrationOptions calibration;
   std::vector<std::string> only, skip;
   std::optional<uint64_t> seed;
   std::optional<int64_t> refit;
@@ -76,7 +76,7 @@ Methods methods_of(const Options& options, bool both) {
   if (joint_order && separate) {
     throw Error("--order", "joint is one step; expected no --pruner or --quantizer beside it");
   }
-  if (!options.calibration.empty()) {
+  if (options.calibration.given()) {
     methods.names = {"sparsegpt", "gptq", joint_order ? "gain_mask" : "scant"};
     if (both && options.order.empty() && !separate) methods.order = Order::kJoint;
   }
@@ -165,22 +165,6 @@ Evaluation evaluate_model(const Model& model, const Model* reference, const Text
                   options, shell.context());
 }
 
-Calibration read_calibration(const Model& model, const Options& options, const Recipe& recipe,
-                             Shell& shell) {
-  if (options.protocol.window < 1) throw Error("--window", "expected at least 1 token");
-  Calibration calibration;
-  const std::vector<int32_t> ids =
-      text_ids(model, options.calibration, options.protocol.window, shell.context());
-  calibration.windows =
-      draw_windows(ids, options.samples, options.protocol.window, recipe.seed, options.calibration);
-  calibration.from_compressed = options.propagate == "compressed";
-  const auto count = static_cast<int64_t>(calibration.windows.size());
-  shell.note(fmt::format("Calibration: {} windows of {} tokens from {}{}\n", count,
-                         options.protocol.window, options.calibration,
-                         count < options.samples ? ", all that it holds" : ""));
-  return calibration;
-}
-
 void print_dry_run(const Model& model, const Recipe& recipe, const Calibration* calibration,
                    const Options& options, Shell& shell) {
   const CompressionPlan plan = make_plan(model, recipe);
@@ -217,6 +201,17 @@ void compare(const Model& model, const Options& options, Shell& shell) {
                   evaluation.divergence->kl.value, 100 * evaluation.divergence->top1_agreement));
 }
 
+void require_calibration_for_its_options(const Options& options) {
+  if (options.calibration.given()) return;
+  const CalibrationOptions& calibration = options.calibration;
+  const char* option = options.resume                ? "--resume"
+                       : calibration.offload         ? "--offload"
+                       : !calibration.field.empty()  ? "--calibration-field"
+                       : calibration.states != "f32" ? "--states"
+                                                     : nullptr;
+  if (option != nullptr) throw Error(option, "has a meaning only with --calibration");
+}
+
 void run(const Options& options, Shell& shell) {
   const Recipe recipe = recipe_of(options);
   if (options.print_recipe) {
@@ -227,12 +222,13 @@ void run(const Options& options, Shell& shell) {
   if (options.out.empty() && !options.dry_run) {
     throw Error("--output", "missing; expected a folder to write (or --dry-run)");
   }
-  if (options.resume && options.calibration.empty()) {
-    throw Error("--resume", "has a meaning only with --calibration");
-  }
+  require_calibration_for_its_options(options);
   const auto model = Model::open(options.model);
   std::optional<Calibration> read;
-  if (!options.calibration.empty()) read = read_calibration(*model, options, recipe, shell);
+  if (options.calibration.given()) {
+    read = read_calibration(*model, options.calibration, options.protocol.window, recipe.seed,
+                            options.out, shell);
+  }
   const Calibration* calibration = read ? &*read : nullptr;
   if (options.dry_run) {
     print_dry_run(*model, recipe, calibration, options, shell);
@@ -276,15 +272,7 @@ std::function<void(Shell&)> add_compress(CLI::App& app) {
                  "Number format of the inputs of the compressed layers, such as int8");
   app.add_option("--recipe", options->recipe,
                  "YAML file with steps and overrides instead of the flags");
-  app.add_option("--calibration", options->calibration,
-                 "Text whose inputs to the layers the calibrated methods read");
-  app.add_option("--samples", options->samples, "Calibration windows")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  app.add_option("--propagate", options->propagate,
-                 "What feeds the next block: the compressed block's outputs or the dense one's")
-      ->check(CLI::IsMember({"compressed", "dense"}))
-      ->capture_default_str();
+  options->calibration.add_to(app);
   app.add_option("--pruner", options->pruner, "How weights are pruned: " + names_of(all_pruners()));
   app.add_option("--quantizer", options->quantizer,
                  "How codes are chosen: " + names_of(all_quantizers()));

@@ -10,13 +10,17 @@ namespace scant {
 
 std::vector<int32_t> text_ids(const Model& model, const std::string& file, int64_t window,
                               Context& context) {
+  return token_ids(model, read_file(file), file, window, context);
+}
+
+std::vector<int32_t> token_ids(const Model& model, const std::string& text,
+                               const std::string& source, int64_t window, Context& context) {
   const int64_t positions = model.facts().positions;
   if (positions != 0 && window > positions) {
     throw Error("--window",
                 fmt::format("{} is longer than the model's context; expected at most {}", window,
                             positions));
   }
-  const std::string text = read_file(file);
   const auto tokenizer = Tokenizer::load(model.checkpoint());
   std::vector<int32_t> ids = tokenizer->encode(text);
   for (const int32_t id : ids) {
@@ -28,7 +32,7 @@ std::vector<int32_t> text_ids(const Model& model, const std::string& file, int64
     }
   }
   context.log(LogLevel::kDebug,
-              fmt::format("{}: {} bytes, {} tokens", file, text.size(), ids.size()));
+              fmt::format("{}: {} bytes, {} tokens", source, text.size(), ids.size()));
   return ids;
 }
 

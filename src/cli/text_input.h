@@ -15,6 +15,10 @@ namespace scant {
 std::vector<int32_t> text_ids(const Model& model, const std::string& file, int64_t window,
                               Context& context);
 
+/// The same of a text that was read already; `source` names it in messages.
+std::vector<int32_t> token_ids(const Model& model, const std::string& text,
+                               const std::string& source, int64_t window, Context& context);
+
 /// text_ids() cut into windows.
 TextWindows text_windows(const Model& model, const std::string& file,
                          const WindowProtocol& protocol, Context& context);

@@ -2,11 +2,21 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 
 #include "core/error.h"
+#include "core/hash.h"
 #include "core/random.h"
 
 namespace scant {
+
+std::string fingerprint_of_windows(const Calibration& calibration) {
+  Hasher hasher;
+  for (const auto& window : calibration.windows) {
+    hasher.add(std::to_string(window.size())).add(std::as_bytes(std::span(window)));
+  }
+  return hasher.hex();
+}
 
 std::vector<std::vector<int32_t>> draw_windows(const std::vector<int32_t>& ids, int64_t samples,
                                                int64_t window, uint64_t seed,

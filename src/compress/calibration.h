@@ -15,7 +15,13 @@ struct Calibration {
   /// ones.
   bool from_compressed = true;
   StateStorage states;  ///< the hidden states between two blocks
+  // Where the windows come from, for the record.
+  std::string source;  ///< the file's name without its folder
+  uint64_t seed = 0;   ///< of the choice of windows
 };
+
+/// A fingerprint of the windows' tokens: two runs that have it in common read the same.
+std::string fingerprint_of_windows(const Calibration& calibration);
 
 /// `samples` windows of `window` ids out of those that follow each other without overlap from the
 /// first id on, drawn with `seed` without replacement and put in the order of the text; all of them

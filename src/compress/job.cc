@@ -181,9 +181,7 @@ class FinishedBlocks {
     Hasher hasher;
     hasher.add(model_fingerprint(model)).add(recipe.to_yaml());
     hasher.add(calibration.from_compressed ? "compressed" : "dense");
-    for (const auto& window : calibration.windows) {
-      hasher.add(std::to_string(window.size())).add(std::as_bytes(std::span(window)));
-    }
+    hasher.add(dtype_name(calibration.states.dtype)).add(fingerprint_of_windows(calibration));
     // Raised when what is computed changes between releases.
     constexpr int kResultsVersion = 2;
     return "compress " + std::to_string(kResultsVersion) + "\tjob=" + hasher.hex();
@@ -276,7 +274,7 @@ CompressionResult compress_model(const Model& model, const Recipe& recipe,
   }
   write_companions(checkpoint, folder, result.widened);
   OutputFile description(folder.file("scant.json"));
-  description.write(scant_json(model, recipe, result, kVersion));
+  description.write(scant_json(model, recipe, job.calibration, result, kVersion));
   description.close();
   folder.commit();
   if (blocks) blocks->remove();

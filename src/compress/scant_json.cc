@@ -47,6 +47,17 @@ Json layer_json(const LayerResult& layer) {
   return json;
 }
 
+Json calibration_json(const Calibration* calibration) {
+  if (calibration == nullptr) return nullptr;
+  return {{"file", calibration->source},
+          {"windows", calibration->windows.size()},
+          {"window", calibration->windows.front().size()},
+          {"seed", calibration->seed},
+          {"tokens", fingerprint_of_windows(*calibration)},
+          {"propagate", calibration->from_compressed ? "compressed" : "dense"},
+          {"states", calibration->states.dtype == DType::kBF16 ? "bf16" : "f32"}};
+}
+
 /// The order if all layers share one; "mixed" otherwise; null where no layer has two steps.
 Json order_json(const CompressionResult& result) {
   std::set<std::string_view> orders;
@@ -60,8 +71,8 @@ Json order_json(const CompressionResult& result) {
 
 }  // namespace
 
-std::string scant_json(const Model& source, const Recipe& recipe, const CompressionResult& result,
-                       std::string_view version) {
+std::string scant_json(const Model& source, const Recipe& recipe, const Calibration* calibration,
+                       const CompressionResult& result, std::string_view version) {
   Json json;
   json["format_version"] = 1;
   json["scant_version"] = version;
@@ -73,6 +84,7 @@ std::string scant_json(const Model& source, const Recipe& recipe, const Compress
   json["order"] = order_json(result);
   json["seed"] = recipe.seed;
   json["recipe"] = recipe.to_yaml();
+  json["calibration"] = calibration_json(calibration);
   json["sizes"] = {{"compressed_weights", result.plan.weights},
                    {"compressed_bytes", result.plan.compressed_bytes},
                    {"compressed_source_bytes", result.plan.source_bytes},

@@ -318,6 +318,34 @@ TEST(Cli, ARefitChangesNormsInTheirTypeAndSaysWhatItBrought) {
   EXPECT_NE(after.second, before.second);
 }
 
+TEST(Cli, CalibrationIsOnRecordAndAJsonlFileOfTheSameTextGivesTheSameBytes) {
+  const std::string folder = scratch_folder();
+  const std::string text = read_file(embedded_calibration());
+  const size_t half = text.find("\n\n", text.size() / 2);
+  std::ofstream(folder + "/text.jsonl") << json{{"id", 1}, {"body", text.substr(0, half)}} << "\n\n"
+                                        << json{{"body", text.substr(half + 2)}} << "\n";
+  std::vector<std::string> arguments = calibrated(folder + "/a", {"--pruner", "wanda"});
+  ASSERT_EQ(run_scant(arguments).status, 0);
+  arguments[3] = folder + "/b/";
+  arguments[5] = folder + "/text.jsonl";
+  arguments.insert(arguments.end(), {"--calibration-field", "body", "--offload"});
+  const ProgramRun run = run_scant(arguments);
+  ASSERT_EQ(run.status, 0) << run.errors;
+  EXPECT_TRUE(read_file(folder + "/a/model.safetensors") ==
+              read_file(folder + "/b/model.safetensors"));
+  json a = json::parse(read_file(folder + "/a/scant.json"))["calibration"];
+  const json b = json::parse(read_file(folder + "/b/scant.json"))["calibration"];
+  EXPECT_EQ(a["file"], "calibration.txt");
+  EXPECT_EQ(a["windows"], 16);
+  EXPECT_EQ(a["window"], 64);
+  EXPECT_EQ(a["seed"], 0);
+  EXPECT_EQ(a["propagate"], "compressed");
+  EXPECT_EQ(a["states"], "f32");
+  a["file"] = "text.jsonl";
+  EXPECT_EQ(a, b) << "the same tokens have the same fingerprint";
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 3);
+}
+
 TEST(Cli, ADryRunOfACalibratedMethodWritesNothing) {
   const std::string folder = scratch_folder();
   const ProgramRun run = run_scant(calibrated(folder + "/out", {"--dry-run"}));

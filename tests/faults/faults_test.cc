@@ -196,8 +196,11 @@ TEST(Faults, ACalibratedRunThatWasKilledGoesOnToTheSameBytes) {
   fs::remove_all(folder + "/out");
   // Longer each time, so that some run ends between the first and the last block.
   int interrupted = 0;
-  for (int milliseconds = 100; !fs::exists(folder + "/out"); milliseconds += 150) {
-    run_scant_and_kill(with("--resume"), milliseconds);
+  for (int milliseconds = 100; !fs::exists(folder + "/out");
+       milliseconds += 50 + milliseconds / 3) {
+    std::vector<std::string> offloaded = with("--resume");  // where states lie changes no bit
+    offloaded.push_back("--offload");
+    run_scant_and_kill(offloaded, milliseconds);
     if (!fs::exists(folder + "/out") && fs::exists(folder + "/out.blocks") && ++interrupted == 1) {
       expect_one_line(run_scant(arguments), {"out.blocks", "--resume", "--force"});
     }
@@ -216,6 +219,15 @@ TEST(Faults, ACalibratedRunThatFailsBeforeItsFirstBlockLeavesNothing) {
   arguments.insert(arguments.end(), {"--calibration", embedded_calibration(), "--window", "64"});
   expect_one_line(run_scant(arguments), {"model.layers.0.mlp.up_proj.weight", "row 3, column 9"});
   expect_only(folder, {"model"});
+}
+
+TEST(Faults, ABadLineOfCalibrationTextIsNamed) {
+  const std::string folder = scratch_folder();
+  overwrite(folder + "/text.jsonl", "{\"text\": \"good\"}\n{\"body\": \"bad\"}\n");
+  std::vector<std::string> arguments = compress(embedded_model(), folder + "/out");
+  arguments.insert(arguments.end(), {"--calibration", folder + "/text.jsonl"});
+  expect_one_line(run_scant(arguments), {"text.jsonl, line 2", "\"text\"", "\"body\""});
+  expect_only(folder, {"text.jsonl"});
 }
 
 struct BadOption {
@@ -271,6 +283,16 @@ INSTANTIATE_TEST_SUITE_P(
                   {"--refit", "3 calibration windows"}},
         BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--refit", "-1"},
                   {"--refit"}},
+        BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--offload"},
+                  {"--offload", "--calibration"}},
+        BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--states", "bf16"},
+                  {"--states", "--calibration"}},
+        BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--calibration",
+                   "CALIBRATION", "--calibration-field", "body"},
+                  {"--calibration-field", ".jsonl"}},
+        BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--calibration",
+                   "CALIBRATION", "--window", "513"},
+                  {"--window", "513", "at most 512"}},
         BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--pruner", "wanda"},
                   {"--pruner", "--sparsity"}},
         BadOption{{"compress", "MODEL", "-o", "x", "--sparsity", "2:4", "--weights", "int4",
