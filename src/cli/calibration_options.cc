@@ -45,8 +45,7 @@ Calibration read_calibration(const Model& model, const CalibrationOptions& optio
   calibration.states.dtype = options.states == "bf16" ? DType::kBF16 : DType::kF32;
   if (options.offload) {
     const std::filesystem::path folder(out);
-    calibration.states.offload =
-        (folder.has_filename() ? folder : folder.parent_path()).string();
+    calibration.states.offload = (folder.has_filename() ? folder : folder.parent_path()).string();
   }
   calibration.source = std::filesystem::path(options.file).filename().string();
   calibration.seed = seed;

@@ -23,8 +23,8 @@ std::string text_of_line(std::string_view line, const std::string& field,
   if (!object.is_object()) throw Error(where, "expected a JSON object");
   const auto found = object.find(field);
   if (found == object.end()) {
-    throw Error(where, "has no field \"" + field + "\" (--calibration-field); its fields: " +
-                           fields_of(object));
+    throw Error(where, "has no field \"" + field +
+                           "\" (--calibration-field); its fields: " + fields_of(object));
   }
   if (!found->is_string()) {
     throw Error(where, "field \"" + field + "\" is " + found->type_name() + "; expected a string");

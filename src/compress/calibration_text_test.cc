@@ -34,8 +34,9 @@ TEST(CalibrationText, NamesTheBadLine) {
        {Bad{"{\"text\": \"cut", "expected a JSON object"}, Bad{"[1, 2]", "expected a JSON object"},
         Bad{"plain words", "expected a JSON object"},
         Bad{"{\"text\": \"\xff\"}", "expected a JSON object"},
-        Bad{"{\"body\": \"b\", \"id\": 3}", "has no field \"text\" (--calibration-field); its "
-                                            "fields: \"body\", \"id\""},
+        Bad{"{\"body\": \"b\", \"id\": 3}",
+            "has no field \"text\" (--calibration-field); its "
+            "fields: \"body\", \"id\""},
         Bad{"{}", "its fields: none"}, Bad{"{\"text\": 5}", "is number; expected a string"}}) {
     const std::string path =
         file_with("bad.jsonl", "{\"text\": \"good\"}\n\n" + std::string(bad.line) + "\n");

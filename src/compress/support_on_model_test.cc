@@ -25,12 +25,15 @@ std::vector<CompressionSpec> one_of_each_cell() {
   std::map<std::pair<std::string, std::string>, std::vector<CompressionSpec>> cells;
   for (const CompressionSpec& spec : support_specs()) {
     if (refusal(spec)) continue;
-    cells[{spec.pattern ? spec.pattern->spelling() : "", spec.format ? spec.format->spelling() : ""}]
+    cells[{spec.pattern ? spec.pattern->spelling() : "",
+           spec.format ? spec.format->spelling() : ""}]
         .push_back(spec);
   }
   std::vector<CompressionSpec> chosen;
-  size_t turn = 0;
-  for (const auto& [names, specs] : cells) chosen.push_back(specs[turn++ % specs.size()]);
+  std::map<size_t, size_t> turns;  // cells with a pattern or a format alone have fewer methods
+  for (const auto& [names, specs] : cells) {
+    chosen.push_back(specs[turns[specs.size()]++ % specs.size()]);
+  }
   return chosen;
 }
 
