@@ -11,6 +11,8 @@
 #include "compress/interplay/analysis.h"
 #include "compress/interplay/run_study.h"
 #include "core/error.h"
+#include "methods/joint/joint_solver.h"
+#include "methods/method_names.h"
 #include "report/study_summary.h"
 #include "report/table.h"
 
@@ -60,6 +62,16 @@ std::string last_part(const std::string& path) {
                                : normal.parent_path().filename().string();
 }
 
+/// Empty for the data-free ones, which need no words.
+std::string methods_text(const StepMethods& methods) {
+  const StepMethods usual;
+  if (methods.pruner == usual.pruner && methods.quantizer == usual.quantizer &&
+      methods.joint == usual.joint) {
+    return "";
+  }
+  return methods.pruner + ", " + methods.quantizer + "; joint: " + methods.joint;
+}
+
 void run(Options options, Shell& shell) {
   options.study.grid = grid_of(options);
   if (!options.sensitivity.empty()) options.study.sensitivity = parse_cell(options.sensitivity);
@@ -80,6 +92,7 @@ void run(Options options, Shell& shell) {
   study.input.model = last_part(options.model);
   study.input.text = last_part(options.text);
   study.input.calibration = last_part(options.calibration);
+  study.input.methods = methods_text(options.study.methods);
   const StudyAnalysis analysis = analyze(study);
   const std::vector<Advice> advice = advise(study, analysis);
   write_study(options.out, study, analysis, advice);
@@ -109,6 +122,15 @@ std::function<void(Shell&)> add_interplay(CLI::App& app) {
                  "Orders, with commas [sparsify-first,quantize-first,joint]")
       ->delimiter(',')
       ->allow_extra_args(false);
+  StepMethods& methods = options->study.methods;
+  app.add_option("--pruner", methods.pruner, "How weights are pruned: " + names_of(all_pruners()))
+      ->capture_default_str();
+  app.add_option("--quantizer", methods.quantizer,
+                 "How codes are chosen: " + names_of(all_quantizers()))
+      ->capture_default_str();
+  app.add_option("--joint", methods.joint,
+                 "The method of the order joint: " + names_of(all_joint_solvers()))
+      ->capture_default_str();
   app.add_flag("--activations", options->study.grid.activations,
                "Also every format with the inputs of the linear layers in the same format");
   app.add_option("--max-tokens", options->protocol.max_tokens,

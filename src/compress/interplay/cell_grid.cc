@@ -115,13 +115,13 @@ CellSpec parse_cell(std::string_view text) {
   return cell;
 }
 
-Recipe recipe_of(const CellSpec& cell, uint64_t seed) {
+Recipe recipe_of(const CellSpec& cell, uint64_t seed, const StepMethods& methods) {
   std::optional<NumberFormat> activations;
   if (cell.activations) activations = activation_format(*cell.format);
   Recipe recipe;
   recipe.seed = seed;
   recipe.steps = steps_for(cell.sparsity, cell.format, cell.order.value_or(Order::kSparsifyFirst),
-                           activations);
+                           activations, methods);
   return recipe;
 }
 

@@ -31,8 +31,8 @@ std::vector<CellSpec> study_cells(const StudyGrid& grid);
 /// sparsify-first. Throws Error naming the part that is neither.
 CellSpec parse_cell(std::string_view text);
 
-/// What the cell does, as `scant compress` would be told: all methods data-free.
-Recipe recipe_of(const CellSpec& cell, uint64_t seed);
+/// What the cell does, as `scant compress` would be told.
+Recipe recipe_of(const CellSpec& cell, uint64_t seed, const StepMethods& methods = {});
 
 /// The format of the inputs in a cell with activations: same spelling, an activation's defaults.
 NumberFormat activation_format(const NumberFormat& format);

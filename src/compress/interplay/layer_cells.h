@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,17 +10,6 @@
 #include "formats/size.h"
 
 namespace scant {
-
-/// Cells that share a number format (or have none) and go through the model together.
-struct Wave {
-  std::optional<NumberFormat> format;
-  bool activations = false;
-  std::vector<CellSpec> cells;  ///< the ones to run
-  /// Patterns whose tensor and layer figures are wanted, and the orders of the study.
-  std::vector<SparsityPattern> figures;
-  std::vector<Order> orders;
-  uint64_t seed = 0;
-};
 
 /// A layer as the cells of a wave see it.
 struct LayerCells {
@@ -33,6 +23,19 @@ struct LayerCells {
   std::vector<LayerFigures> layers;
   double compress_seconds = 0;
   double figures_seconds = 0;
+};
+
+/// Cells that share a number format (or have none) and go through the model together.
+struct Wave {
+  std::optional<NumberFormat> format;
+  bool activations = false;
+  std::vector<CellSpec> cells;  ///< the ones to run
+  /// Patterns whose tensor and layer figures are wanted, and the orders of the study.
+  std::vector<SparsityPattern> figures;
+  std::vector<Order> orders;
+  uint64_t seed = 0;
+  /// Where given: the cells' weights come from here, made elsewhere.
+  std::function<LayerCells::OfCell(const CellSpec&, const LinearInfo&)> made;
 };
 
 /// Compresses one weight for every cell of a wave and compares the results. `plain` is the format

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
+#include "compress/interplay/calibrated_cells.h"
 #include "compress/interplay/sensitivity.h"
 #include "compress/interplay/study_runner.h"
 #include "compress/interplay/study_store.h"
@@ -12,6 +14,8 @@
 #include "core/error.h"
 #include "core/stopwatch.h"
 #include "evaluate/perplexity.h"
+#include "methods/joint/joint_solver.h"
+#include "methods/method_names.h"
 
 namespace scant {
 
@@ -24,8 +28,12 @@ class StudySession::Job {
         options_(options),
         context_(context),
         runner_(model, text, calibration, study_.times, context),
-        store_(store, model, text, calibration, runner_.growth_windows(), options.seed),
-        cells_(study_cells(options.grid)) {
+        store_(store, model, text, calibration, runner_.growth_windows(), options.seed,
+               options.methods),
+        cells_(study_cells(options.grid)),
+        windows_(windows_of(calibration)),
+        calibrated_(model, options.methods, windows_, options.seed, store.folder() + "/blocks",
+                    context) {
     for (const CellSpec& spec : cells_) {
       if (auto known = store_.find_cell(spec)) found_.emplace(spec.name(), std::move(*known));
     }
@@ -41,6 +49,12 @@ class StudySession::Job {
     // Making the cells' weights, figures and divergences add about a twentieth to a forward pass.
     constexpr double kOverhead = 1.06;
     result.seconds = kOverhead * pass * static_cast<double>(result.cells - result.known);
+    for (const CellSpec& spec : cells_) {  // one of them stands for all
+      if (!spec.order || !makes_in_blocks(spec) || found_.contains(spec.name())) continue;
+      result.seconds +=
+          calibrated_.estimate(spec) * static_cast<double>(result.cells - result.known);
+      break;
+    }
     if (options_.sensitivity) {
       // Every layer twice, through the half of the model that lies behind it on average.
       const double share =
@@ -61,6 +75,7 @@ class StudySession::Job {
       store_.put_cell(runner_.dense());
     }
     for (const Wave& wave : waves) run_wave(wave);
+    calibrated_.clear();
     gather();
     draw_pictures();
     if (options_.sensitivity) {
@@ -79,6 +94,21 @@ class StudySession::Job {
   }
 
  private:
+  static Calibration windows_of(const TextWindows& text) {
+    Calibration calibration;
+    for (int64_t i = 0; i < text.size(); ++i) {
+      calibration.windows.push_back(text.sample(i).state.tokens);
+    }
+    return calibration;
+  }
+
+  bool makes_in_blocks(const CellSpec& cell) const { return is_calibrated(cell, options_.methods); }
+
+  bool all_data_free() const {
+    return std::ranges::none_of(cells_,
+                                [&](const CellSpec& cell) { return makes_in_blocks(cell); });
+  }
+
   int64_t sensitivity_windows() const {
     const int64_t window = text_.window();
     return std::clamp<int64_t>(options_.sensitivity_tokens / window, 1, text_.size());
@@ -118,7 +148,8 @@ class StudySession::Job {
       const bool belongs = !dense && cell.format == format && cell.activations == activations;
       if (belongs && !found_.contains(cell.name())) wave.cells.push_back(cell);
     }
-    if (!format || options_.grid.orders.empty()) return wave;
+    // Figures of tensors and layers are those of the data-free methods.
+    if (!format || options_.grid.orders.empty() || !all_data_free()) return wave;
     for (const SparsityPattern& pattern : options_.grid.sparsity) {
       if (auto known = store_.find_figures(wave, pattern)) {
         keep(std::move(*known));
@@ -167,7 +198,11 @@ class StudySession::Job {
     };
     StudyRunner::Result result;
     try {
-      result = runner_.run(wave, advance);
+      if (all_data_free()) {
+        result = runner_.run(wave, advance);
+      } else {
+        result = run_in_blocks(wave, advance);
+      }
     } catch (const Error& error) {
       stop_if_asked();
       for (const CellSpec& spec : wave.cells) {
@@ -196,6 +231,27 @@ class StudySession::Job {
       if (!figures.layers.empty()) store_.put_figures(wave, pattern, figures);
       keep(std::move(figures));
     }
+  }
+
+  /// Cell by cell, so that the weights of one lie on disk at a time.
+  StudyRunner::Result run_in_blocks(Wave wave, const std::function<void(double)>& advance) {
+    wave.made = [&](const CellSpec& cell, const LinearInfo& info) {
+      return calibrated_.layer(cell, info);
+    };
+    const std::vector<CellSpec> cells = std::exchange(wave.cells, {});
+    StudyRunner::Result result;
+    for (size_t i = 0; i < cells.size(); ++i) {
+      const auto part = [&](double share) {
+        advance((static_cast<double>(i) + share) / static_cast<double>(cells.size()));
+      };
+      calibrated_.prepare(cells[i]);
+      part(0.5);
+      wave.cells = {cells[i]};
+      StudyRunner::Result one = runner_.run(wave, [&](double share) { part(0.5 + share / 2); });
+      result.cells.push_back(std::move(one.cells.front()));
+      calibrated_.clear();
+    }
+    return result;
   }
 
   void keep(StudyStore::Figures figures) {
@@ -268,16 +324,44 @@ class StudySession::Job {
   StudyRunner runner_;
   StudyStore store_;
   std::vector<CellSpec> cells_;
+  Calibration windows_;
+  CalibratedCells calibrated_;
   std::map<std::string, Cell> found_;
   int64_t total_tokens_ = 0;
   int64_t done_tokens_ = 0;
 };
 
+namespace {
+
+void require_known(const StepMethods& methods) {
+  const auto unknown = [](const char* option, const std::string& name, const std::string& names) {
+    throw Error(option, fmt::format("\"{}\" is no method; there are {}", name, names));
+  };
+  if (find_pruner(methods.pruner) == nullptr) {
+    unknown("--pruner", methods.pruner, names_of(all_pruners()));
+  }
+  if (find_quantizer(methods.quantizer) == nullptr) {
+    unknown("--quantizer", methods.quantizer, names_of(all_quantizers()));
+  }
+  if (find_joint_solver(methods.joint) == nullptr) {
+    unknown("--joint", methods.joint, names_of(all_joint_solvers()));
+  }
+}
+
+}  // namespace
+
 void check_study(const Model& model, const StudyOptions& options) {
   if (options.grid.sparsity.empty() && options.grid.formats.empty()) {
     throw Error("interplay", "neither sparsity patterns nor formats; expected at least one cell");
   }
-  study_cells(options.grid);
+  require_known(options.methods);
+  for (const CellSpec& cell : study_cells(options.grid)) {
+    if (options.sensitivity && is_calibrated(cell, options.methods)) {
+      throw Error("--sensitivity",
+                  "ranks layers with data-free methods; expected no --pruner, --quantizer or "
+                  "--joint beside it");
+    }
+  }
   if (options.picture.empty()) return;
   const std::vector<LinearInfo> layers = model.linears();
   if (std::ranges::find(layers, options.picture, &LinearInfo::name) == layers.end()) {

@@ -13,6 +13,8 @@ namespace scant {
 
 struct StudyOptions {
   StudyGrid grid;
+  /// Methods of the cells; calibrated ones read the windows of the calibration text.
+  StepMethods methods;
   std::optional<CellSpec> sensitivity;
   int64_t sensitivity_tokens = 8192;
   /// The layer whose histograms are drawn; empty: of every pattern and format the one with the most

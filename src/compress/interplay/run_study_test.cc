@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "compress/calibrated_blocks.h"
 #include "compress/interplay/layer_cells.h"
 #include "compress/interplay/layer_errors.h"
 #include "compress/replaced_weights.h"
@@ -102,6 +103,51 @@ void expect_same_figures(const Study& a, const Study& b) {
     EXPECT_EQ(a.layer_figures[i].share, b.layer_figures[i].share);
     EXPECT_EQ(a.layer_figures[i].cross, b.layer_figures[i].cross);
   }
+}
+
+TEST_F(StudyTest, CellsOfCalibratedMethodsAreWhatCompressMakes) {
+  options_.grid.sparsity = {SparsityPattern::parse("2:4")};
+  options_.methods = {"wanda", "gptq", "one-pass"};
+  const Study study = run();
+  ASSERT_EQ(study.cells.size(), 6u);
+  EXPECT_TRUE(study.tensors.empty()) << "they are of the data-free methods";
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/blocks"));
+
+  Calibration calibration;
+  for (int64_t i = 0; i < calibration_.size(); ++i) {
+    calibration.windows.push_back(calibration_.sample(i).state.tokens);
+  }
+  for (const Cell& cell : study.cells) {
+    SCOPED_TRACE(cell.spec.name());
+    EXPECT_EQ(cell.growth.size(), study.stages.size());
+    if (cell.spec.name() == "dense") continue;
+    const CompressionPlan plan = make_plan(*model_, recipe_of(cell.spec, 0, options_.methods));
+    const ContentStore content(folder_ + "/plain");
+    const LayerStore layers(content, cell.spec.name());
+    compress_blocks(*model_, plan, calibration, layers, context_);
+    ReplacedWeights weights(model_->weights(), std::nullopt);
+    for (const PlannedLayer& layer : plan.layers) {
+      const LinearInfo& info = layer.info;
+      weights.replace(info.name, layers.find(info.name, info.outputs, info.inputs)->values);
+    }
+    const Evaluation plain = evaluate(Subject(*model_, weights), nullptr, text_, {}, context_);
+    EXPECT_EQ(cell.nll.sums, plain.nll.sums);
+    EXPECT_EQ(cell.spec.format.has_value(), cell.bits_per_weight < 5);
+  }
+
+  options_.methods.joint = "scant";  // what does not depend on it is known
+  EXPECT_EQ(run().times.reused, 5);
+  options_.methods = {};
+  EXPECT_EQ(run().times.reused, 1) << "only the dense cell has no method";
+}
+
+TEST_F(StudyTest, MethodsThatAreNotThereOrDoNotFitAreNamed) {
+  options_.methods.pruner = "wandaa";
+  EXPECT_THROW(check_study(*model_, options_), Error);
+  options_.methods.pruner = "wanda";
+  check_study(*model_, options_);
+  options_.sensitivity = parse_cell("2:4+int4");
+  EXPECT_THROW(check_study(*model_, options_), Error);
 }
 
 TEST(CellGrid, TheDefaultStudyIsThePapersFiftyNineCells) {

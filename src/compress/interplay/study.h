@@ -137,6 +137,7 @@ struct StudyInput {
   int64_t parameters = 0;
   int64_t linear_weights = 0;
   std::string text, calibration;  ///< last parts of the paths
+  std::string methods;            ///< "sparsegpt, gptq; joint: scant"; empty: the data-free ones
   int64_t tokens = 0, windows = 0, window = 0;
   int64_t calibration_tokens = 0;  ///< rows of X that layer figures use
   int64_t growth_tokens = 0;

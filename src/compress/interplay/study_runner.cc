@@ -186,6 +186,12 @@ void StudyRunner::compress_stage(const Wave& wave, const Stage& stage,
   context_.threads.parallel_for(static_cast<int64_t>(linears.size()), [&](int64_t i) {
     if (context_.cancelled()) throw Error("", "stopped");
     const LinearInfo& info = linears[static_cast<size_t>(i)];
+    if (wave.made) {
+      for (const CellSpec& cell : wave.cells) {
+        layers[static_cast<size_t>(i)].cells.push_back(wave.made(cell, info));
+      }
+      return;
+    }
     const LinearLayer dense = model_.weights().linear(info);
     const Matrix& weight = std::get<DenseTerm>(dense.terms.front()).weight;
     const Matrix* input = inputs_ ? inputs_->by_layer.at(info.name).get() : nullptr;

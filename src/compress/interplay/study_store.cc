@@ -6,6 +6,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "compress/interplay/calibrated_cells.h"
 #include "compress/model_fingerprint.h"
 #include "core/hash.h"
 #include "core/version.h"
@@ -118,15 +119,20 @@ auto parsed(const std::optional<std::string>& content, Parse parse)
 }  // namespace
 
 StudyStore::StudyStore(const ContentStore& store, const Model& model, const TextWindows& text,
-                       const TextWindows& calibration, int64_t growth_windows, uint64_t seed)
+                       const TextWindows& calibration, int64_t growth_windows, uint64_t seed,
+                       StepMethods methods)
     : store_(store),
       base_(fmt::format("scant={} results={} weights={} seed={}", kVersion, kResultsVersion,
                         model_fingerprint(model), seed)),
       text_(fmt::format("text={} growth={}", text_fingerprint(text), growth_windows)),
-      calibration_("calibration=" + text_fingerprint(calibration)) {}
+      calibration_("calibration=" + text_fingerprint(calibration)),
+      methods_(std::move(methods)) {}
 
 std::string StudyStore::cell_key(const CellSpec& spec) const {
-  return fmt::format("{} {} cell={}", base_, text_, spec.name());
+  const std::string data_free = fmt::format("{} {} cell={}", base_, text_, spec.name());
+  const std::string names = cell_methods(spec, methods_);
+  if (names == cell_methods(spec, {})) return data_free;
+  return fmt::format("{} {} methods={}", data_free, calibration_, names);
 }
 
 std::string StudyStore::figures_key(const Wave& wave, const SparsityPattern& pattern) const {

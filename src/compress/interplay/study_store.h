@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "compress/interplay/layer_cells.h"
+#include "compress/recipe.h"
 #include "core/content_store.h"
 #include "evaluate/sample_source.h"
 #include "models/model.h"
@@ -17,7 +18,8 @@ class StudyStore {
  public:
   /// Fingerprints the model's files and both texts. `growth_windows` belongs to a cell's key.
   StudyStore(const ContentStore& store, const Model& model, const TextWindows& text,
-             const TextWindows& calibration, int64_t growth_windows, uint64_t seed);
+             const TextWindows& calibration, int64_t growth_windows, uint64_t seed,
+             StepMethods methods = {});
 
   std::optional<Cell> find_cell(const CellSpec& spec) const;
   void put_cell(const Cell& cell) const;
@@ -41,6 +43,7 @@ class StudyStore {
 
   const ContentStore& store_;
   std::string base_, text_, calibration_;
+  StepMethods methods_;
 };
 
 }  // namespace scant

@@ -80,6 +80,7 @@ function made_section(study) {
   const rows = [
     ["Program", "scant " + study.scant],
     ["Text", `${protocol.text}: ${count(protocol.tokens)} tokens, ${count(protocol.windows)} windows of ${count(protocol.window)}`],
+    ["Methods", protocol.methods || "magnitude, rtn; joint: gain_mask (data-free)"],
     ["Calibration", `${protocol.calibration}: ${count(protocol.calibration_tokens)} tokens for the errors of layers; growth on ${count(protocol.growth_tokens)} tokens`],
     ["Intervals", `95%, ${count(protocol.bootstrap_rounds)} bootstrap resamples of the windows with seed ${protocol.seed}; every model with the same draws, so differences are paired`],
     ["Layers", `${count(study.layer_rows.length)} linear layers, ${count(study.model.linear_weights)} weights`],
