@@ -19,7 +19,7 @@ namespace {
 const std::string kAssets = std::string(SCANT_SOURCE_DIR) + "/assets/";
 
 /// The cells of docs/guide/support.md, pattern x format, each with one of its methods and orders in
-/// turn: every cell once, and every method many times with ever other cells. (Each method with
+/// turn: every cell once, and every method many times with always other cells. (Each method with
 /// each cell runs on a small matrix in methods/support_table_test.cc.)
 std::vector<CompressionSpec> one_of_each_cell() {
   std::map<std::pair<std::string, std::string>, std::vector<CompressionSpec>> cells;
@@ -64,6 +64,7 @@ TEST(SupportOnTheModel, EveryCellGoesThroughTheBlocksOfTheEmbeddedModel) {
   Recipe recipe;
   recipe.steps =
       steps_for(SparsityPattern::parse("2:4"), std::nullopt, Order::kSparsifyFirst, std::nullopt);
+  recipe.skip.emplace_back("layers\\.[1-5]\\.mlp\\.down_proj", "test");  // the slowest ones
   const CompressionPlan plan = make_plan(*model, recipe);
   const std::string folder = testing::TempDir() + "support_on_model";
   std::filesystem::remove_all(folder);

@@ -273,7 +273,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--quantizer", "gptq"},
                   {"--calibration", "q_proj"}},
         BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--quantizer", "gpttq"},
-                  {"gpttq", "rtn, gptq"}},
+                  {"gpttq", "there are rtn, ", "gptq"}},
         BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--resume"},
                   {"--resume", "--calibration"}},
         BadOption{{"compress", "MODEL", "-o", "x", "--weights", "int4", "--refit", "1"},
