@@ -43,14 +43,14 @@ std::vector<float> InputStatistics::squared_norms() const {
   return norms;
 }
 
-const InverseFactor& InputStatistics::get(Derived& derived, bool by_norm) const {
+const GramFactor& InputStatistics::get(Derived& derived, bool by_norm) const {
   std::call_once(derived.once, [&] {
     std::vector<int64_t> order(static_cast<size_t>(features()));
     std::iota(order.begin(), order.end(), 0);
     if (by_norm) {
       std::ranges::stable_sort(order, std::greater{}, [&](int64_t c) { return gram_(c, c); });
     }
-    derived.factor = inverse_factor(gram_.view(), order, kDamping);
+    derived.factor = factorise_gram(gram_.view(), order, kDamping);
     if (!derived.factor) {
       throw Error("calibration", "the Gram matrix of a layer's inputs cannot be factorised");
     }
@@ -80,17 +80,15 @@ Matrix InputStatistics::matched_target(ConstMatrixView weight, Context& context)
   const int64_t n = features();
   Matrix change(n, n);
   for (int64_t i = 0; i < change.size(); ++i) change.data()[i] = cross_.data()[i] - gram_.data()[i];
-  const ConstMatrixView upper = factor().upper.view();
-  Matrix target = Matrix::copy_of(weight);
+  Matrix moved(weight.rows, n);
   constexpr int64_t kRows = 64;
   context.threads.parallel_for((weight.rows + kRows - 1) / kRows, [&](int64_t tile) {
     const int64_t begin = tile * kRows, count = std::min(kRows, weight.rows - begin);
-    Matrix moved(count, n), solved(count, n);
-    gemm(weight.rows_from(begin, count), change.view(), moved.view());
-    gemm(moved.view(), upper, solved.view(), {.b = Transpose::kYes});
-    gemm(solved.view(), upper, target.view().rows_from(begin, count),
-         {.alpha = kMatched, .beta = 1.0f});
+    gemm(weight.rows_from(begin, count), change.view(), moved.view().rows_from(begin, count));
   });
+  solve_gram(factor(), moved.view(), context);
+  Matrix target = Matrix::copy_of(weight);
+  for (int64_t i = 0; i < target.size(); ++i) target.data()[i] += kMatched * moved.data()[i];
   return target;
 }
 

@@ -7,7 +7,7 @@
 
 #include "core/context.h"
 #include "core/tensor.h"
-#include "ops/inverse_factor.h"
+#include "ops/gram_factor.h"
 #include "ops/symmetric_eigen.h"
 
 namespace scant {
@@ -32,10 +32,10 @@ class InputStatistics {
   /// The diagonal of H: the squared norm of every feature.
   std::vector<float> squared_norms() const;
 
-  /// The factor of the inverse with columns from left to right.
-  const InverseFactor& factor() const { return get(in_order_, false); }
+  /// The factor of damped H with columns from left to right.
+  const GramFactor& factor() const { return get(in_order_, false); }
   /// The same with the columns of the largest inputs first ("act-order").
-  const InverseFactor& factor_by_norm() const { return get(by_norm_, true); }
+  const GramFactor& factor_by_norm() const { return get(by_norm_, true); }
 
   /// With the damping of factor().
   const NormalisedGram& normalised() const;
@@ -49,10 +49,10 @@ class InputStatistics {
  private:
   struct Derived {
     std::once_flag once;
-    std::optional<InverseFactor> factor;
+    std::optional<GramFactor> factor;
   };
   /// Throws Error if H cannot be factorised even with damping.
-  const InverseFactor& get(Derived& derived, bool by_norm) const;
+  const GramFactor& get(Derived& derived, bool by_norm) const;
 
   Matrix gram_, cross_;
   mutable Derived in_order_, by_norm_;

@@ -3,37 +3,93 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <optional>
 #include <stdexcept>
 #include <variant>
 
+#include "core/cpu.h"
 #include "methods/scaled_columns.h"
 #include "ops/gemm.h"
+#include "ops/lanes/table.h"
+#include "ops/quantize/value_rounder.h"
 
 namespace scant {
 namespace {
 
 constexpr int64_t kBlock = 128;  // columns between two updates of all that follow
-constexpr int64_t kRows = 64;    // rows of one task
 
-/// Rounds kept weights to the grid of one element; without grid leaves them.
-template <typename Element>
-class Rounder {
+struct Range {
+  int64_t begin, end;
+  int64_t size() const { return end - begin; }
+};
+
+/// Scales and zero points of a grid by block, one per row: what a column of a tile reads.
+class GridColumns {
  public:
-  Rounder(const Element& element, const QuantizedMatrix& grid) : element_(element), grid_(grid) {}
-
-  float operator()(int64_t row, int64_t col, float x) const {
-    if constexpr (CodedElement<Element>) {
-      const BlockScale scale = grid_.block_scale(row, grid_.block_of(row, col));
-      return decode(element_, encode(element_, x, scale), scale);
-    } else {
-      return element_.round(x);
+  explicit GridColumns(const QuantizedMatrix& grid)
+      : rounder_(grid.format), factors_(grid.column_factors), inverses_(inverses(factors_)) {
+    if (grid.format.is_plain()) return;
+    const Granularity& granularity = grid.format.granularity;
+    width_ = granularity.kind == Granularity::Kind::kGroup ? granularity.size : grid.cols;
+    width_ = std::max<int64_t>(1, width_);
+    const int64_t blocks = std::max<int64_t>(1, grid.blocks_per_row());
+    padded_rows_ = (grid.rows + kLanes - 1) / kLanes * kLanes;
+    scales_.assign(static_cast<size_t>(blocks * padded_rows_), 0.0f);
+    if (!grid.zero_points.empty()) zero_points_.assign(scales_.size(), 0);
+    for (int64_t r = 0; r < grid.rows; ++r) {
+      for (int64_t b = 0; b < blocks; ++b) {
+        const BlockScale scale = grid.block_scale(r, grid.block_of(r, b * width_));
+        const auto at = static_cast<size_t>(b * padded_rows_ + r);
+        scales_[at] = scale.scale;
+        if (!zero_points_.empty()) zero_points_[at] = scale.zero_point;
+      }
     }
   }
 
+  /// Of rows from `row` on, as many as a tile has, in column `col` of the weight.
+  void round(int64_t row, int64_t col, float* values) const {
+    const auto at = static_cast<size_t>(col / width_ * padded_rows_ + row);
+    if (!factors_.empty()) scale_lanes(values, inverses_[static_cast<size_t>(col)]);
+    rounder_.round({.values = values,
+                    .count = kLanes,
+                    .scales = scales_.empty() ? nullptr : scales_.data() + at,
+                    .zero_points = zero_points_.empty() ? nullptr : zero_points_.data() + at,
+                    .simulated = values});
+    if (!factors_.empty()) scale_lanes(values, factors_[static_cast<size_t>(col)]);
+  }
+
  private:
-  const Element& element_;
-  const QuantizedMatrix& grid_;
+  static void scale_lanes(float* values, float factor) {
+    for (int64_t l = 0; l < kLanes; ++l) values[l] *= factor;
+  }
+
+  ValueRounder rounder_;
+  std::vector<float> factors_, inverses_;  // of columns; empty: none
+  int64_t width_ = 1;
+  int64_t padded_rows_ = 0;
+  std::vector<float> scales_;
+  std::vector<int32_t> zero_points_;
+};
+
+/// Some rows in the columns of a block, column by column: row l of the tile is lane l.
+struct Tile {
+  Tile(Range rows_in, Range cols_in)
+      : rows(rows_in),
+        cols(cols_in),
+        wanted(cols_in.size(), kLanes),
+        weights(cols_in.size(), kLanes),
+        changes(cols_in.size(), kLanes),
+        keep(static_cast<size_t>(cols_in.size() * kLanes), 1) {}
+  uint8_t* keep_column(int64_t j) { return keep.data() + j * kLanes; }
+  int64_t index() const { return rows.begin / kLanes; }
+
+  Range rows, cols;
+  Matrix wanted;   // what a column is best at after the changes of the columns before it
+  Matrix weights;  // before the sweep
+  Matrix changes;  // weights less what they became
+  std::vector<uint8_t> keep;
+  std::array<float, kLanes> errors{};  // what the block adds to the squared error of a row
 };
 
 class SweepPass {
@@ -44,121 +100,197 @@ class SweepPass {
         order_(sweep.factor.order),
         values_(values),
         context_(context),
-        work_(values.rows, values.cols) {
+        lanes_(select_lanes_kernels(active_isa())),
+        wanted_(values.rows, values.cols),
+        errors_(static_cast<size_t>((values.rows + kLanes - 1) / kLanes), 0.0) {
+    if (sweep.grid != nullptr) grid_.emplace(*sweep.grid);
     if (sweep.pattern != nullptr) n_of_m_ = std::get_if<NOfMPattern>(&sweep.pattern->pattern);
-    if (n_of_m_ != nullptr && !std::ranges::is_sorted(order_)) {
-      throw std::logic_error("sweep: N:M groups need columns from left to right");
+    if (n_of_m_ != nullptr) {
+      if (!std::ranges::is_sorted(order_)) {
+        throw std::logic_error("sweep: N:M groups need columns from left to right");
+      }
+      block_ = n_of_m_->m * std::max<int64_t>(1, kBlock / n_of_m_->m);
     }
+    coupling_ = Matrix(block_, block_);
   }
 
   Mask run() {
-    for_row_tiles([&](int64_t begin, int64_t end) {
-      for (int64_t r = begin; r < end; ++r) {
-        for (int64_t j = 0; j < values_.cols; ++j) work_(r, j) = values_(r, column(j));
+    for_row_tiles([&](Range rows) {
+      for (int64_t r = rows.begin; r < rows.end; ++r) {
+        for (int64_t j = 0; j < values_.cols; ++j) wanted_(r, j) = values_(r, column(j));
       }
     });
-    choose_before();
-    if (sweep_.grid == nullptr) {
-      run_blocks([](int64_t, int64_t, float x) { return x; });
-    } else {
-      std::visit([&](const auto& element) { run_blocks(Rounder(element, *sweep_.grid)); },
-                 sweep_.grid->format.element);
+    const bool by_block = choose_before();
+    for (int64_t begin = 0; begin < values_.cols; begin += block_) {
+      const Range cols{begin, std::min(values_.cols, begin + block_)};
+      take_coupling(cols);
+      if (by_block) choose_block(cols);
+      for_row_tiles([&](Range rows) { run_tile(rows, cols); });
     }
-    for_row_tiles([&](int64_t begin, int64_t end) {
-      for (int64_t r = begin; r < end; ++r) {
-        for (int64_t j = 0; j < values_.cols; ++j) values_(r, column(j)) = work_(r, j);
-      }
-    });
+    if (sweep_.squared_error != nullptr) {
+      *sweep_.squared_error = std::accumulate(errors_.begin(), errors_.end(), 0.0);
+    }
     return std::move(mask_);
   }
 
  private:
   int64_t column(int64_t position) const { return order_[static_cast<size_t>(position)]; }
+  float diagonal(int64_t position) const {
+    return sweep_.factor.diagonal[static_cast<size_t>(position)];
+  }
 
   template <typename Rows>
   void for_row_tiles(const Rows& rows) {
-    context_.threads.parallel_for((values_.rows + kRows - 1) / kRows, [&](int64_t tile) {
-      rows(tile * kRows, std::min(values_.rows, (tile + 1) * kRows));
+    context_.threads.parallel_for((values_.rows + kLanes - 1) / kLanes, [&](int64_t tile) {
+      rows(Range{tile * kLanes, std::min(values_.rows, (tile + 1) * kLanes)});
     });
   }
 
-  /// Masks that are known before the pass; whether the others are chosen by block.
-  void choose_before() {
+  /// Masks that are known before the pass; true if those of blocks are chosen on the way.
+  bool choose_before() {
     if (sweep_.mask != nullptr) {
       mask_ = *sweep_.mask;
     } else if (sweep_.pattern != nullptr) {
       mask_ = Mask::all(values_.rows, values_.cols);
-      if (n_of_m_ != nullptr) return;
-      next_block_ = select_block(0);
-      if (!next_block_) mask_ = select_by_loss(values_, *sweep_.pattern, sweep_.factor, context_);
+      if (n_of_m_ != nullptr) return false;
+      if (std::holds_alternative<UnstructuredPattern>(sweep_.pattern->pattern)) return true;
+      mask_ = select_by_loss(values_, *sweep_.pattern, sweep_.factor, context_);
+    }
+    return false;
+  }
+
+  void take_coupling(Range cols) {
+    for (int64_t i = 0; i < cols.size(); ++i) {
+      for (int64_t j = i; j < cols.size(); ++j) {
+        coupling_(j, i) = upper_(cols.begin + i, cols.begin + j);
+      }
     }
   }
 
-  std::optional<Mask> select_block(int64_t begin) {
-    const int64_t count = std::min(kBlock, values_.cols - begin);
-    Matrix scores(values_.rows, count);
-    for_row_tiles([&](int64_t first, int64_t last) {
-      for (int64_t r = first; r < last; ++r) {
-        for (int64_t j = 0; j < count; ++j) {
-          scores(r, j) = work_(r, begin + j) / upper_(begin + j, begin + j);
+  void choose_block(Range cols) {
+    Matrix losses(values_.rows, cols.size());
+    for_row_tiles([&](Range rows) {
+      Tile tile(rows, cols);
+      load(tile);
+      free_columns(tile, {0, cols.size()}, 0);
+      for (int64_t l = 0; l < rows.size(); ++l) {
+        for (int64_t j = 0; j < cols.size(); ++j) {
+          losses(rows.begin + l, j) = tile.wanted(j, l) * diagonal(cols.begin + j);
         }
       }
     });
-    return sweep_.pattern->select_columns({scores.view(), Scores::Kind::kMagnitude}, begin,
-                                          values_.cols, context_);
-  }
-
-  template <typename Round>
-  void run_blocks(const Round& round) {
-    for (int64_t begin = 0; begin < values_.cols; begin += kBlock) {
-      const int64_t end = std::min(values_.cols, begin + kBlock);
-      if (next_block_) {
-        if (begin > 0) next_block_ = select_block(begin);
-        for (int64_t r = 0; r < values_.rows; ++r) {
-          for (int64_t j = begin; j < end; ++j) {
-            mask_.row(r)[column(j)] = (*next_block_)(r, j - begin);
-          }
-        }
+    const std::optional<Mask> chosen = sweep_.pattern->select_columns(
+        {losses.view(), Scores::Kind::kMagnitude}, cols.begin, values_.cols, context_);
+    for (int64_t r = 0; r < values_.rows; ++r) {
+      for (int64_t j = 0; j < cols.size(); ++j) {
+        mask_.row(r)[column(cols.begin + j)] = (*chosen)(r, j);
       }
-      for_row_tiles([&](int64_t first, int64_t last) {
-        Matrix errors(last - first, end - begin);
-        for (int64_t r = first; r < last; ++r) {
-          run_row(r, begin, end, errors.row(r - first), round);
-        }
-        if (end == values_.cols) return;
-        gemm(errors.view(), upper_.rows_from(begin, end - begin).cols_from(end, values_.cols - end),
-             work_.view().rows_from(first, last - first).cols_from(end, values_.cols - end),
-             {.alpha = -1.0f, .beta = 1.0f});
-      });
     }
   }
 
-  template <typename Round>
-  void run_row(int64_t r, int64_t begin, int64_t end, float* errors, const Round& round) {
-    float* work = work_.row(r);
-    uint8_t* keep = mask_.empty() ? nullptr : mask_.row(r);
-    for (int64_t j = begin; j < end; ++j) {
-      if (n_of_m_ != nullptr && j % n_of_m_->m == 0) choose_group(work, j, keep);
-      const float w = work[j];
-      const int64_t c = column(j);
-      const float value = keep == nullptr || keep[c] != 0 ? round(r, c, w) : 0.0f;
-      const float* factor = upper_.row(j);
-      const float error = (w - value) / factor[j];
-      work[j] = value;
-      errors[j - begin] = error;
-      for (int64_t k = j + 1; k < end; ++k) work[k] -= error * factor[k];
+  void run_tile(Range rows, Range cols) {
+    Tile tile(rows, cols);
+    load(tile);
+    for (int64_t j = 0; j < cols.size(); ++j) finish_column(tile, j);
+    for (int64_t l = 0; l < rows.size(); ++l) {
+      for (int64_t j = 0; j < cols.size(); ++j) {
+        values_(rows.begin + l, column(cols.begin + j)) = tile.wanted(j, l);
+      }
+      errors_[static_cast<size_t>(tile.index())] += tile.errors[static_cast<size_t>(l)];
+    }
+    if (cols.end < values_.cols) update_later_columns(tile);
+  }
+
+  void load(Tile& tile) const {
+    for (int64_t j = 0; j < tile.cols.size(); ++j) {
+      std::fill_n(tile.wanted.row(j), kLanes, 0.0f);
+      std::fill_n(tile.weights.row(j), kLanes, 0.0f);
+    }
+    for (int64_t l = 0; l < tile.rows.size(); ++l) {
+      const int64_t r = tile.rows.begin + l;
+      const float* wanted = wanted_.row(r) + tile.cols.begin;
+      for (int64_t j = 0; j < tile.cols.size(); ++j) {
+        const int64_t c = column(tile.cols.begin + j);
+        tile.wanted(j, l) = wanted[j];
+        tile.weights(j, l) = values_(r, c);
+        if (!mask_.empty()) tile.keep_column(j)[l] = mask_(r, c);
+      }
     }
   }
 
-  /// The group may reach beyond the block: its later weights then lack this block's last updates.
-  void choose_group(const float* work, int64_t j, uint8_t* keep) const {
-    std::array<uint32_t, NOfMPattern::kLargestGroup> keys;
-    const int64_t count = std::min(n_of_m_->m, values_.cols - j);
+  void update_later_columns(const Tile& tile) {
+    const int64_t left = values_.cols - tile.cols.end;
+    Matrix changes(tile.rows.size(), tile.cols.size());
+    for (int64_t l = 0; l < changes.rows(); ++l) {
+      for (int64_t j = 0; j < changes.cols(); ++j) changes(l, j) = tile.changes(j, l);
+    }
+    gemm(changes.view(),
+         upper_.rows_from(tile.cols.begin, tile.cols.size()).cols_from(tile.cols.end, left),
+         wanted_.view().rows_from(tile.rows.begin, tile.rows.size()).cols_from(tile.cols.end, left),
+         {.beta = 1.0f});
+  }
+
+  /// Adds the changes of columns [begin, end) of the block to what column j wants to be.
+  void spread(Tile& tile, int64_t begin, int64_t end, int64_t j) const {
+    if (begin == end) return;
+    lanes_.add_products(tile.changes.row(begin), coupling_.row(j) + begin, end - begin,
+                        tile.wanted.row(j));
+  }
+
+  /// What columns [begin, end) would be if they were neither pruned nor rounded: its distance to 0
+  /// is what pruning them costs. Changes of columns before `seen` have reached them.
+  void free_columns(Tile& tile, Range cols, int64_t seen) const {
+    for (int64_t j = cols.begin; j < cols.end; ++j) {
+      spread(tile, seen, j, j);
+      const float* wanted = tile.wanted.row(j);
+      const float* weights = tile.weights.row(j);
+      float* changes = tile.changes.row(j);
+      for (int64_t l = 0; l < kLanes; ++l) changes[l] = weights[l] - wanted[l];
+    }
+  }
+
+  void finish_column(Tile& tile, int64_t j) const {
+    int64_t seen = 0;  // columns of the block whose changes have reached this one
+    if (n_of_m_ != nullptr) {
+      seen = j - j % n_of_m_->m;
+      if (seen == j) choose_groups(tile, j);
+    }
+    spread(tile, seen, j, j);
+    float* wanted = tile.wanted.row(j);
+    float* changes = tile.changes.row(j);
+    const float* weights = tile.weights.row(j);
+    const uint8_t* keep = tile.keep_column(j);
+    std::array<float, kLanes> best;
+    std::copy_n(wanted, kLanes, best.begin());
+    if (grid_) grid_->round(tile.rows.begin, column(tile.cols.begin + j), wanted);
+    const float d = diagonal(tile.cols.begin + j);
+    const float cost = d * d, damping = static_cast<float>(sweep_.factor.damping);
+    for (size_t l = 0; l < kLanes; ++l) {
+      wanted[l] = keep[l] != 0 ? wanted[l] : 0.0f;
+      changes[l] = weights[l] - wanted[l];
+      const float off = best[l] - wanted[l];
+      tile.errors[l] += cost * (off * off) - damping * (changes[l] * changes[l]);
+    }
+  }
+
+  void choose_groups(Tile& tile, int64_t j) const {
+    const int64_t count = std::min(n_of_m_->m, tile.cols.size() - j);
+    for (int64_t i = j; i < j + count; ++i) spread(tile, 0, j, i);
+    const int64_t floats = count * kLanes;
+    const std::vector<float> before(tile.wanted.row(j), tile.wanted.row(j) + floats);
+    free_columns(tile, {j, j + count}, j);
     const Scores scores{{}, Scores::Kind::kMagnitude};
-    for (int64_t i = 0; i < count; ++i) {
-      keys[static_cast<size_t>(i)] = scores.key(work[j + i] / upper_(j + i, j + i));
+    std::array<uint32_t, NOfMPattern::kLargestGroup> keys;
+    for (int64_t l = 0; l < tile.rows.size(); ++l) {
+      for (int64_t i = 0; i < count; ++i) {
+        keys[static_cast<size_t>(i)] =
+            scores.key(tile.wanted(j + i, l) * diagonal(tile.cols.begin + j + i));
+      }
+      uint8_t* keep = mask_.row(tile.rows.begin + l) + tile.cols.begin + j;
+      keep_largest(keys.data(), count, n_of_m_->n, keep);
+      for (int64_t i = 0; i < count; ++i) tile.keep_column(j + i)[l] = keep[i];
     }
-    keep_largest(keys.data(), count, n_of_m_->n, keep + j);
+    std::copy_n(before.begin(), floats, tile.wanted.row(j));
   }
 
   const Sweep& sweep_;
@@ -166,49 +298,48 @@ class SweepPass {
   std::span<const int64_t> order_;
   MatrixView values_;
   Context& context_;
-  Matrix work_;  // columns in the order of elimination
-  Mask mask_;
+  const LanesKernels& lanes_;
+  Matrix wanted_;               // columns in the order of elimination
+  std::vector<double> errors_;  // by tile
+  std::optional<GridColumns> grid_;
+  mutable Mask mask_;  // tiles write their own rows
   const NOfMPattern* n_of_m_ = nullptr;
-  std::optional<Mask> next_block_;  // of patterns that are chosen block by block
+  int64_t block_ = kBlock;  // no group crosses it
+  Matrix coupling_;         // the factor inside the block, transposed
 };
+
+Mask select_by_scaled(ConstMatrixView values, const SparsityPattern& pattern,
+                      std::span<const float> scale, Context& context) {
+  const Matrix scores = scaled_columns(values, scale, context);
+  return pattern.select({scores.view(), Scores::Kind::kMagnitude}, context);
+}
 
 }  // namespace
 
 Mask run_sweep(const Sweep& sweep, MatrixView values, Context& context) {
-  if (sweep.grid == nullptr || sweep.grid->column_factors.empty()) {
-    return SweepPass(sweep, values, context).run();
-  }
-  // Columns divided by their factors lie on a grid without them; the inverse's columns go along.
-  const std::vector<float>& factors = sweep.grid->column_factors;
-  const std::vector<float> inverse = inverses(factors);
-  const InverseFactor& factor = sweep.factor;
-  InverseFactor scaled{Matrix::copy_of(factor.upper.view()), factor.order, factor.damping};
-  for (int64_t j = 0; j < values.cols; ++j) {
-    for (int64_t k = j; k < values.cols; ++k) {
-      scaled.upper(j, k) *= inverse[static_cast<size_t>(factor.order[static_cast<size_t>(k)])];
-    }
-  }
-  scale_columns(values, inverse, values, context);
-  const Sweep without{scaled, sweep.pattern, sweep.mask, sweep.grid};
-  Mask mask = SweepPass(without, values, context).run();
-  scale_columns(values, factors, values, context);
-  return mask;
+  return SweepPass(sweep, values, context).run();
 }
 
 Mask select_by_loss(ConstMatrixView values, const SparsityPattern& pattern,
-                    const InverseFactor& factor, Context& context) {
-  std::vector<float> scale(static_cast<size_t>(values.cols));  // 1 / sqrt([H^-1]_cc)
-  for (int64_t j = 0; j < values.cols; ++j) {
-    double sum = 0;
-    for (int64_t i = 0; i <= j; ++i) {
-      const double u = factor.upper(i, j);
-      sum += u * u;
-    }
-    scale[static_cast<size_t>(factor.order[static_cast<size_t>(j)])] =
-        static_cast<float>(1.0 / std::sqrt(sum));
+                    const GramFactor& factor, Context& context) {
+  std::vector<float> scale(factor.order.size());
+  const std::vector<float> inverse = inverse_diagonal(factor);
+  for (size_t j = 0; j < scale.size(); ++j) {
+    scale[static_cast<size_t>(factor.order[j])] = 1.0f / std::sqrt(inverse[j]);
   }
-  const Matrix scores = scaled_columns(values, scale, context);
-  return pattern.select({scores.view(), Scores::Kind::kMagnitude}, context);
+  return select_by_scaled(values, pattern, scale, context);
+}
+
+Mask likely_mask(ConstMatrixView values, const SparsityPattern& pattern, const GramFactor& factor,
+                 Context& context) {
+  if (!std::holds_alternative<NOfMPattern>(pattern.pattern)) {
+    return select_by_loss(values, pattern, factor, context);
+  }
+  std::vector<float> scale(factor.order.size());
+  for (size_t j = 0; j < scale.size(); ++j) {
+    scale[static_cast<size_t>(factor.order[j])] = factor.diagonal[j];
+  }
+  return select_by_scaled(values, pattern, scale, context);
 }
 
 }  // namespace scant

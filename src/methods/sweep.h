@@ -4,21 +4,25 @@
 #include "formats/mask.h"
 #include "formats/pattern.h"
 #include "formats/quantized.h"
-#include "ops/inverse_factor.h"
+#include "ops/gram_factor.h"
 
 namespace scant {
 
-/// One pass over the columns of a weight in the order of `factor`, each column's error made good by
-/// the columns after it: w[k] -= e U[j, k] with e = (w[j] - what[j]) / U[j, j]. With a grid alone
-/// it is GPTQ (arXiv 2210.17323), with a pattern alone SparseGPT (arXiv 2301.00774), with both the
-/// one-pass joint of the latter.
+/// One pass over the columns of a weight in the order of `factor`, each column's change made good
+/// by the columns after it: with V the factor and e = w - what, column j becomes the grid's nearest
+/// to w[j] + sum over i < j of e[i] V[i, j], or 0. With a grid alone it is GPTQ (arXiv 2210.17323),
+/// with a pattern alone SparseGPT (arXiv 2301.00774), with both the one-pass joint of the latter;
+/// they are written there with the factor of the inverse, which costs an inversion more.
 struct Sweep {
-  const InverseFactor& factor;
-  /// Chosen on the way by the largest w^2 / U[j, j]^2: N:M groups as they are reached, unstructured
-  /// ones per 128 columns; other patterns before the pass by w^2 / [H^-1]_jj.
+  const GramFactor& factor;
+  /// Chosen on the way by what pruning costs when all that is not fixed yet makes good for it: N:M
+  /// groups as they are reached, unstructured ones per 128 columns; other patterns before the pass
+  /// by w^2 / [H^-1]_jj.
   const SparsityPattern* pattern = nullptr;
   const Mask* mask = nullptr;             ///< instead of a pattern: already chosen
   const QuantizedMatrix* grid = nullptr;  ///< scales (codes are not read); null: real values
+  /// Receives tr(E H E^T) of the whole sweep, as exact as float32 factors are; null: not wanted.
+  double* squared_error = nullptr;
 };
 
 /// Changes `values` (outputs x inputs): kept weights end on the grid, pruned ones at 0. The mask,
@@ -28,6 +32,11 @@ Mask run_sweep(const Sweep& sweep, MatrixView values, Context& context);
 
 /// The mask that a pattern chooses by w^2 / [H^-1]_jj, the loss of pruning one weight alone.
 Mask select_by_loss(ConstMatrixView values, const SparsityPattern& pattern,
-                    const InverseFactor& factor, Context& context);
+                    const GramFactor& factor, Context& context);
+
+/// Near to what a sweep will choose, from the weights as they come: by w^2 d[j]^2 for N:M,
+/// select_by_loss() for other patterns.
+Mask likely_mask(ConstMatrixView values, const SparsityPattern& pattern, const GramFactor& factor,
+                 Context& context);
 
 }  // namespace scant

@@ -16,15 +16,9 @@ struct GemmShape {
   int64_t m, n, k;
 };
 
-// OpenBLAS would start threads of its own inside each of ours, and split sums by their number.
-void pin_to_one_thread() {
-  static std::once_flag once;
-  std::call_once(once, [] { openblas_set_num_threads(1); });
-}
-
 void gemm_cpu(const GemmShape& shape, ConstMatrixView a, ConstMatrixView b, MatrixView c,
               const GemmOptions& options) {
-  pin_to_one_thread();
+  pin_blas_to_one_thread();
   const auto narrow = [](int64_t value) { return static_cast<blasint>(value); };
   const auto flag = [](Transpose t) { return t == Transpose::kYes ? CblasTrans : CblasNoTrans; };
   cblas_sgemm(CblasRowMajor, flag(options.a), flag(options.b), narrow(shape.m), narrow(shape.n),
@@ -41,6 +35,11 @@ constexpr std::array<GemmRow, 1> kGemmTable = {{{DeviceKind::kCpu, gemm_cpu}}};
 std::string shape_of(ConstMatrixView m) { return shape_text({m.rows, m.cols}); }
 
 }  // namespace
+
+void pin_blas_to_one_thread() {
+  static std::once_flag once;
+  std::call_once(once, [] { openblas_set_num_threads(1); });
+}
 
 void gemm(ConstMatrixView a, ConstMatrixView b, MatrixView c, const GemmOptions& options) {
   const bool at = options.a == Transpose::kYes;

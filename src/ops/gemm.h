@@ -20,4 +20,8 @@ struct GemmOptions {
 /// once. Throws Error if the shapes do not fit or the device has no gemm.
 void gemm(ConstMatrixView a, ConstMatrixView b, MatrixView c, const GemmOptions& options = {});
 
+/// To be called before BLAS or LAPACK: OpenBLAS would start threads of its own inside each of ours,
+/// and split sums by their number.
+void pin_blas_to_one_thread();
+
 }  // namespace scant

@@ -220,7 +220,10 @@ def cases(weight, gram):
     for spelling in ("int4", "int3:g32"):
         yield "gptq", "", spelling, sweep(weight, gram, by_norm, grid=Grid(weight, spelling))
     for pattern, spelling in (("2:4", "int4:g32"), ("50%", "int3")):
-        likely = choose(losses_alone(weight, inverse_factor(gram, left)), pattern)
+        upper = inverse_factor(gram, left)
+        # Inside a group of N:M: what pruning costs when only later columns can make good for it.
+        losses = (weight / torch.diag(upper))**2 if ":" in pattern else losses_alone(weight, upper)
+        likely = choose(losses, pattern)
         grid = Grid(weight, spelling, likely)
         yield "one-pass", pattern, spelling, sweep(weight, gram, left, pattern, grid)
         yield "obr", pattern, spelling, obr(weight, gram, pattern, spelling)

@@ -30,6 +30,10 @@ JointSolver one_pass_solver();
 /// of those when rounded by the second (OBR, arXiv 2509.11177); least squares of all rows together
 /// instead of a factorisation per row.
 JointSolver obr_solver();
+/// Scales are chosen before the sweep, from the weights that it will probably keep.
+/// `squared_error` (may be null) receives that of the layer's output, tr(E H E^T).
+MaskedCodes solve_one_pass(const CompressionProblem& problem, MatrixView values, Context& context,
+                           double* squared_error);
 /// Ours: the best of several one-pass solutions, then descent on the error of the layer's output
 /// over codes, mask and scales (methods/descent.h).
 JointSolver scant_solver();

@@ -5,24 +5,31 @@
 #include "ops/simulate/simulate.h"
 
 namespace scant {
-namespace {
 
-/// Scales are chosen before the sweep, from the weights that would be kept if every weight were
-/// pruned alone.
-MaskedCodes sweep_both(const CompressionProblem& problem, MatrixView values, Context& context) {
-  const InverseFactor& factor = problem.statistics.inputs->factor();
+MaskedCodes solve_one_pass(const CompressionProblem& problem, MatrixView values, Context& context,
+                           double* squared_error) {
+  const GramFactor& factor = problem.statistics.inputs->factor();
   QuantizeOptions options = problem.options();
-  const Mask likely = select_by_loss(problem.weight, problem.pattern, factor, context);
+  const Mask likely = likely_mask(problem.weight, problem.pattern, factor, context);
   options.mask = &likely;
   const QuantizedMatrix grid = quantize_matrix(problem.weight, problem.format, options, context);
   for (int64_t r = 0; r < values.rows; ++r) {
     std::copy_n(problem.weight.row(r), values.cols, values.row(r));
   }
   MaskedCodes result;
-  result.mask =
-      run_sweep({.factor = factor, .pattern = &problem.pattern, .grid = &grid}, values, context);
+  result.mask = run_sweep({.factor = factor,
+                           .pattern = &problem.pattern,
+                           .grid = &grid,
+                           .squared_error = squared_error},
+                          values, context);
   result.quantized = codes_on_grid(grid, &result.mask, values, context);
   return result;
+}
+
+namespace {
+
+MaskedCodes sweep_both(const CompressionProblem& problem, MatrixView values, Context& context) {
+  return solve_one_pass(problem, values, context, nullptr);
 }
 
 }  // namespace

@@ -18,9 +18,7 @@ Start one_pass(const CompressionProblem& problem, const NumberFormat& format, Co
                                    problem.seed,   problem.stream};
   Start start;
   start.values = Matrix(problem.weight.rows, problem.weight.cols);
-  start.codes = one_pass_solver().solve(variant, start.values.view(), context);
-  start.error = output_squared_error(problem.weight, start.values.view(),
-                                     *problem.statistics.inputs, context);
+  start.codes = solve_one_pass(variant, start.values.view(), context, &start.error);
   return start;
 }
 
@@ -36,17 +34,17 @@ MaskedCodes descend_from_best(const CompressionProblem& problem, MatrixView valu
     if (other.error < best.error) best = std::move(other);
   }
   best.codes.quantized.format = problem.format;
-  const Start start{{{}, best.codes.mask}, Matrix::copy_of(best.values.view()), best.error};
+  const Mask mask = best.codes.mask;
+  const Matrix start = Matrix::copy_of(best.values.view());
   const std::vector<float> scales = best.codes.quantized.scales;
-  descend({problem.weight, *problem.statistics.inputs, &problem.pattern}, best.codes,
-          best.values.view(), context);
-  const double error =
-      output_squared_error(problem.weight, best.values.view(), *problem.statistics.inputs, context);
-  const bool falls = error < start.error;
-  const ConstMatrixView chosen = falls ? best.values.view() : start.values.view();
+  const DescentResult result =
+      descend({problem.weight, *problem.statistics.inputs, &problem.pattern}, best.codes,
+              best.values.view(), context);
+  const bool falls = result.after < result.before;
+  const ConstMatrixView chosen = falls ? best.values.view() : start.view();
   for (int64_t r = 0; r < values.rows; ++r) std::copy_n(chosen.row(r), values.cols, values.row(r));
   if (!falls) {
-    best.codes.mask = start.codes.mask;
+    best.codes.mask = mask;
     best.codes.quantized.scales = scales;
     best.codes.quantized = codes_on_grid(best.codes.quantized, &best.codes.mask, values, context);
   }

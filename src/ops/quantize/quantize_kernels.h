@@ -42,6 +42,15 @@ struct QuantizeRow {
   bool stream;                 ///< write `simulated` past the caches; 64-byte aligned pieces only
 };
 
+/// Values that lie apart, each with its own block's scale.
+struct QuantizeEach {
+  const float* values;
+  int64_t count;
+  const float* scales;         ///< one per value
+  const int32_t* zero_points;  ///< one per value; null: all 0
+  float* simulated;            ///< value per value; may be `values`
+};
+
 /// What scales are chosen from, one entry per block.
 struct QuantizeRanges {
   int32_t* absmax_bits;  ///< bits of the largest |x|; not finite if any value is not
@@ -58,6 +67,7 @@ struct QuantizeKernels {
   /// Of one block: adds (value - x)^2 of value i, difference in float32 and the rest in double, to
   /// lane i mod 8.
   void (*squared_error)(const QuantizeGrid& grid, const QuantizeRow& row, double* lanes);
+  void (*round_each)(const QuantizeGrid& grid, const QuantizeEach& each);
 };
 
 extern const QuantizeKernels kQuantizeReference;

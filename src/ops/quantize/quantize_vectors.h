@@ -94,7 +94,8 @@ struct QuantizeVectors {
   // A scale and what values are divided by: infinity for scale 0, which gives zeros.
   struct Scale {
     Scale() : scale(V::set(0.0f)), divisor(scale) {}
-    explicit Scale(float value) : scale(V::set(value)) {
+    explicit Scale(float value) : Scale(V::set(value)) {}
+    explicit Scale(Floats values) : scale(values) {
       const Ints is_zero = V::greater(V::set(1), V::bits(scale));
       divisor = V::floats(V::bit_or(V::bits(scale), V::bit_and(is_zero, V::set(kExponent))));
     }
@@ -119,6 +120,14 @@ struct QuantizeVectors {
         low = V::set(lowest - static_cast<float>(zero_point));
         high = V::set(highest - static_cast<float>(zero_point));
         to_code = V::sub(V::bits(V::set(kMagic)), V::set(zero_point));
+      }
+    }
+    void set_each(Floats scales, Ints zero_points) {
+      scale = Scale(V::mul(scales, V::set(unit)));
+      if constexpr (kZeroPoints) {
+        const Floats zeros = V::to_floats(zero_points);
+        low = V::sub(V::set(lowest), zeros);
+        high = V::sub(V::set(highest), zeros);
       }
     }
     template <bool kCodes>
@@ -146,6 +155,7 @@ struct QuantizeVectors {
           sign(V::set(grid.sign_bit)),
           binade_shift(23 - grid.mantissa_bits) {}
     void set_block(const QuantizeRow& row, int64_t b) { scale = Scale(row.scales[b]); }
+    void set_each(Floats scales, Ints) { scale = Scale(scales); }
     template <bool kCodes>
     Floats round(Floats x, Ints* code) const {
       const Floats y = V::min(V::max(V::div(x, scale.divisor), low), high);
@@ -240,6 +250,32 @@ struct QuantizeVectors {
       add_errors<Uniform<false>>(grid, row, lanes);
     } else {
       add_errors<Uniform<true>>(grid, row, lanes);
+    }
+  }
+
+  template <typename Rounding>
+  static void round_family(const QuantizeGrid& grid, const QuantizeEach& each) {
+    Rounding rounding(grid);
+    Ints code = V::set(0);
+    for (int64_t i = 0; i < each.count; i += kWidth) {
+      const int64_t left = smaller(kWidth, each.count - i);
+      const Ints zeros =
+          each.zero_points == nullptr
+              ? V::set(0)
+              : V::bits(V::load_part(reinterpret_cast<const float*>(each.zero_points + i), left));
+      rounding.set_each(V::load_part(each.scales + i, left), zeros);
+      const Floats x = V::load_part(each.values + i, left);
+      V::store_part(each.simulated + i, rounding.template round<false>(x, &code), left);
+    }
+  }
+
+  static void round_each(const QuantizeGrid& grid, const QuantizeEach& each) {
+    if (grid.family == QuantizeGrid::Family::kFloat) {
+      round_family<SmallFloat>(grid, each);
+    } else if (each.zero_points == nullptr) {
+      round_family<Uniform<false>>(grid, each);
+    } else {
+      round_family<Uniform<true>>(grid, each);
     }
   }
 

@@ -58,9 +58,23 @@ void squared_error(const QuantizeGrid& grid, const QuantizeRow& row, double* lan
   });
 }
 
+void round_each(const QuantizeGrid& grid, const QuantizeEach& each) {
+  std::visit(
+      [&]<typename T>(const T& element) {
+        if constexpr (CodedElement<T>) {
+          for (int64_t i = 0; i < each.count; ++i) {
+            const BlockScale scale{each.scales[i],
+                                   each.zero_points == nullptr ? 0 : each.zero_points[i]};
+            each.simulated[i] = decode(element, encode(element, each.values[i], scale), scale);
+          }
+        }
+      },
+      grid.format->element);
+}
+
 }  // namespace
 
-const QuantizeKernels kQuantizeReference = {"quantize__reference", accepts, ranges, quantize,
-                                            squared_error};
+const QuantizeKernels kQuantizeReference = {"quantize__reference", accepts,   ranges, quantize,
+                                            squared_error,         round_each};
 
 }  // namespace scant

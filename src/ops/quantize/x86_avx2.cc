@@ -5,9 +5,12 @@
 
 namespace scant {
 
-const QuantizeKernels kQuantizeAvx2 = {
-    "quantize__avx2", QuantizeVectors<Avx2>::accepts, QuantizeVectors<Avx2>::ranges,
-    QuantizeVectors<Avx2>::quantize, QuantizeVectors<Avx2>::squared_error};
+const QuantizeKernels kQuantizeAvx2 = {"quantize__avx2",
+                                       QuantizeVectors<Avx2>::accepts,
+                                       QuantizeVectors<Avx2>::ranges,
+                                       QuantizeVectors<Avx2>::quantize,
+                                       QuantizeVectors<Avx2>::squared_error,
+                                       QuantizeVectors<Avx2>::round_each};
 
 }  // namespace scant
 

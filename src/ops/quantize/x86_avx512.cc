@@ -5,9 +5,12 @@
 
 namespace scant {
 
-const QuantizeKernels kQuantizeAvx512 = {
-    "quantize__avx512", QuantizeVectors<Avx512>::accepts, QuantizeVectors<Avx512>::ranges,
-    QuantizeVectors<Avx512>::quantize, QuantizeVectors<Avx512>::squared_error};
+const QuantizeKernels kQuantizeAvx512 = {"quantize__avx512",
+                                         QuantizeVectors<Avx512>::accepts,
+                                         QuantizeVectors<Avx512>::ranges,
+                                         QuantizeVectors<Avx512>::quantize,
+                                         QuantizeVectors<Avx512>::squared_error,
+                                         QuantizeVectors<Avx512>::round_each};
 
 }  // namespace scant
 

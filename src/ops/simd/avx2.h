@@ -56,6 +56,7 @@ struct Avx2 {
 
   static Ints bits(Floats x) { return _mm256_castps_si256(x); }
   static Floats floats(Ints x) { return _mm256_castsi256_ps(x); }
+  static Floats to_floats(Ints x) { return _mm256_cvtepi32_ps(x); }
   static Ints set(int32_t x) { return _mm256_set1_epi32(x); }
   static Ints bit_and(Ints a, Ints b) { return _mm256_and_si256(a, b); }
   static Ints bit_or(Ints a, Ints b) { return _mm256_or_si256(a, b); }
@@ -116,6 +117,17 @@ struct Avx2 {
     }
     __m256d low, high;
   };
+  /// Bit i is set where lane i is below 0.
+  static uint32_t negative_lanes(Floats x) {
+    const __m256 below = _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_LT_OQ);
+    return static_cast<uint32_t>(_mm256_movemask_ps(below));
+  }
+  /// All ones in the lanes whose bit is set.
+  static Ints lanes_of(uint32_t bits) {
+    const __m256i own = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(static_cast<int32_t>(bits)), own),
+                              own);
+  }
   /// All ones in the first `count` lanes.
   static Ints first_lanes(int64_t count) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int32_t>(count)),

@@ -43,6 +43,7 @@ struct Avx512 {
 
   static Ints bits(Floats x) { return _mm512_castps_si512(x); }
   static Floats floats(Ints x) { return _mm512_castsi512_ps(x); }
+  static Floats to_floats(Ints x) { return _mm512_cvtepi32_ps(x); }
   static Ints set(int32_t x) { return _mm512_set1_epi32(x); }
   static Ints bit_and(Ints a, Ints b) { return _mm512_and_si512(a, b); }
   static Ints bit_or(Ints a, Ints b) { return _mm512_or_si512(a, b); }
@@ -84,6 +85,10 @@ struct Avx512 {
     void store(double* lanes) const { _mm512_storeu_pd(lanes, sum); }
     __m512d sum;
   };
+  static uint32_t negative_lanes(Floats x) {
+    return _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ);
+  }
+  static Ints lanes_of(uint32_t bits) { return _mm512_movm_epi32(static_cast<__mmask16>(bits)); }
   static Ints first_lanes(int64_t count) { return _mm512_movm_epi32(first(count)); }
 
  private:

@@ -1,0 +1,128 @@
+#include "ops/gram_factor.h"
+
+#include <cblas.h>
+#include <f77blas.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "ops/gemm.h"
+
+namespace scant {
+namespace {
+
+double mean_diagonal(ConstMatrixView gram) {
+  double sum = 0;
+  for (int64_t i = 0; i < gram.rows; ++i) sum += gram(i, i);
+  return gram.rows > 0 ? sum / static_cast<double>(gram.rows) : 0.0;
+}
+
+/// J P H P^T J with J the reversal of columns: its factor L L^T gives R = J L J.
+Matrix reversed_gram(ConstMatrixView gram, std::span<const int64_t> order, float added) {
+  const int64_t n = gram.rows;
+  Matrix reversed(n, n);
+  for (int64_t r = 0; r < n; ++r) {
+    const float* row = gram.row(order[static_cast<size_t>(n - 1 - r)]);
+    for (int64_t c = 0; c <= r; ++c) reversed(r, c) = row[order[static_cast<size_t>(n - 1 - c)]];
+    reversed(r, r) += added;
+  }
+  return reversed;
+}
+
+bool factorise(Matrix& reversed) {
+  pin_blas_to_one_thread();
+  auto n = static_cast<blasint>(reversed.rows());
+  blasint info = 0;
+  char upper = 'U';  // LAPACK reads columns where we have rows: its upper triangle is our lower one
+  BLASFUNC(spotrf)(&upper, &n, reversed.data(), &n, &info);
+  return info == 0;
+}
+
+/// R = J L J, and its columns divided by its diagonal.
+GramFactor forward_factor(const Matrix& reversed, std::span<const int64_t> order) {
+  const int64_t n = reversed.rows();
+  GramFactor factor{Matrix(n, n), {}, {order.begin(), order.end()}};
+  std::vector<float> inverse;
+  for (int64_t r = 0; r < n; ++r) {
+    factor.diagonal.push_back(reversed(n - 1 - r, n - 1 - r));
+    inverse.push_back(1.0f / factor.diagonal.back());
+  }
+  for (int64_t r = 0; r < n; ++r) {
+    float* row = factor.upper.row(r);
+    const float* from = reversed.row(n - 1 - r);
+    std::fill_n(row, r, 0.0f);
+    for (int64_t c = r; c < n; ++c) row[c] = from[n - 1 - c] * inverse[static_cast<size_t>(c)];
+    row[r] = 1.0f;
+  }
+  return factor;
+}
+
+bool is_usable(const GramFactor& factor) {
+  return std::ranges::all_of(factor.diagonal, [](float d) { return std::isfinite(d) && d > 0; });
+}
+
+}  // namespace
+
+std::optional<GramFactor> factorise_gram(ConstMatrixView gram, std::span<const int64_t> order,
+                                         double share) {
+  const int64_t n = gram.rows;
+  if (gram.cols != n || static_cast<int64_t>(order.size()) != n) {
+    throw Error("factor", "an order of " + std::to_string(order.size()) +
+                              " columns for a matrix of " + shape_text({n, gram.cols}));
+  }
+  const double mean = mean_diagonal(gram);
+  const double unit = mean > 0 ? mean : 1.0;
+  double part = share;
+  for (int attempt = 0; attempt < 8 && part <= 1.0; ++attempt, part = std::max(10 * part, 1e-6)) {
+    Matrix reversed = reversed_gram(gram, order, static_cast<float>(part * unit));
+    if (!factorise(reversed)) continue;
+    GramFactor factor = forward_factor(reversed, order);
+    factor.damping = part * unit;
+    if (is_usable(factor)) return factor;
+  }
+  return std::nullopt;
+}
+
+std::vector<float> inverse_diagonal(const GramFactor& factor) {
+  pin_blas_to_one_thread();
+  Matrix inverse = Matrix::copy_of(factor.upper.view());
+  auto n = static_cast<blasint>(inverse.rows());
+  blasint info = 0;
+  char lower = 'L', unit = 'U';  // our upper triangle
+  BLASFUNC(strtri)(&lower, &unit, &n, inverse.data(), &n, &info);
+  std::vector<double> sums(static_cast<size_t>(n), 0.0);
+  for (int64_t r = 0; r < inverse.rows(); ++r) {
+    const float* row = inverse.row(r);
+    const double scale = 1.0 / factor.diagonal[static_cast<size_t>(r)];
+    for (int64_t c = r; c < inverse.cols(); ++c) {
+      const double u = scale * (c == r ? 1.0f : row[c]);
+      sums[static_cast<size_t>(c)] += u * u;
+    }
+  }
+  return {sums.begin(), sums.end()};
+}
+
+void solve_gram(const GramFactor& factor, MatrixView rows, Context& context) {
+  constexpr int64_t kRows = 64;
+  pin_blas_to_one_thread();
+  const auto n = static_cast<blasint>(factor.upper.rows());
+  context.threads.parallel_for((rows.rows + kRows - 1) / kRows, [&](int64_t tile) {
+    const int64_t begin = tile * kRows;
+    const auto count = static_cast<blasint>(std::min(kRows, rows.rows - begin));
+    const auto divide_by = [&](CBLAS_TRANSPOSE transpose) {
+      cblas_strsm(CblasRowMajor, CblasRight, CblasUpper, transpose, CblasUnit, count, n, 1.0f,
+                  factor.upper.data(), n, rows.row(begin), static_cast<blasint>(rows.stride));
+    };
+    divide_by(CblasTrans);
+    for (int64_t r = begin; r < begin + count; ++r) {
+      for (int64_t c = 0; c < rows.cols; ++c) {
+        const float d = factor.diagonal[static_cast<size_t>(c)];
+        rows(r, c) /= d * d;
+      }
+    }
+    divide_by(CblasNoTrans);
+  });
+}
+
+}  // namespace scant

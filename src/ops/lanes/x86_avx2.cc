@@ -1,0 +1,12 @@
+#if defined(__x86_64__)
+
+#include "ops/lanes/lanes_vectors.h"
+#include "ops/simd/avx2.h"
+
+namespace scant {
+
+const LanesKernels kLanesAvx2 = {"lanes__avx2", LanesVectors<Avx2>::add_products};
+
+}  // namespace scant
+
+#endif

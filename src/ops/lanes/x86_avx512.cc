@@ -1,0 +1,12 @@
+#if defined(__x86_64__)
+
+#include "ops/lanes/lanes_vectors.h"
+#include "ops/simd/avx512.h"
+
+namespace scant {
+
+const LanesKernels kLanesAvx512 = {"lanes__avx512", LanesVectors<Avx512>::add_products};
+
+}  // namespace scant
+
+#endif
