@@ -6,8 +6,9 @@
 namespace scant {
 
 std::span<const JointSolver> all_joint_solvers() {
-  static const std::array kSolvers = {gain_mask_solver(), one_pass_solver(), obr_solver(),
-                                      scant_solver()};
+  static const std::array kSolvers = {
+      gain_mask_solver(),          one_pass_solver(), one_pass_dense_scales_solver(),
+      one_pass_act_order_solver(), obr_solver(),      scant_solver()};
   return kSolvers;
 }
 

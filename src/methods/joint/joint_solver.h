@@ -26,14 +26,13 @@ const JointSolver* find_joint_solver(std::string_view name);
 JointSolver gain_mask_solver();
 /// SparseGPT's sweep with rounding inside (arXiv 2301.00774, section 3.5).
 JointSolver one_pass_solver();
+/// The same with scales of the dense weight, and with columns by the norm of their input.
+JointSolver one_pass_dense_scales_solver();
+JointSolver one_pass_act_order_solver();
 /// Wanda's mask, then errors made good by group: of pruned weights by kept ones, of the first half
 /// of those when rounded by the second (OBR, arXiv 2509.11177); least squares of all rows together
 /// instead of a factorisation per row.
 JointSolver obr_solver();
-/// Scales are chosen before the sweep, from the weights that it will probably keep.
-/// `squared_error` (may be null) receives that of the layer's output, tr(E H E^T).
-MaskedCodes solve_one_pass(const CompressionProblem& problem, MatrixView values, Context& context,
-                           double* squared_error);
 /// Ours: the best of several one-pass solutions, then descent on the error of the layer's output
 /// over codes, mask and scales (methods/descent.h).
 JointSolver scant_solver();

@@ -1,3 +1,5 @@
+#include "methods/joint/one_pass.h"
+
 #include <algorithm>
 
 #include "methods/joint/joint_solver.h"
@@ -6,37 +8,52 @@
 
 namespace scant {
 
-MaskedCodes solve_one_pass(const CompressionProblem& problem, MatrixView values, Context& context,
-                           double* squared_error) {
-  const GramFactor& factor = problem.statistics.inputs->factor();
+MaskedCodes solve_one_pass(const CompressionProblem& problem, const OnePassForm& form,
+                           MatrixView values, Context& context, double* squared_error) {
+  const InputStatistics& inputs = *problem.statistics.inputs;
   QuantizeOptions options = problem.options();
-  const Mask likely = likely_mask(problem.weight, problem.pattern, factor, context);
-  options.mask = &likely;
+  const Mask likely = likely_mask(problem.weight, problem.pattern, inputs.factor(), context);
+  if (!form.dense_scales) options.mask = &likely;
   const QuantizedMatrix grid = quantize_matrix(problem.weight, problem.format, options, context);
   for (int64_t r = 0; r < values.rows; ++r) {
     std::copy_n(problem.weight.row(r), values.cols, values.row(r));
   }
+  const GramFactor& factor = form.act_order ? inputs.factor_by_norm() : inputs.factor();
+  Sweep sweep{.factor = factor, .grid = &grid, .squared_error = squared_error};
+  if (form.act_order) {
+    sweep.mask = &likely;
+  } else {
+    sweep.pattern = &problem.pattern;
+  }
   MaskedCodes result;
-  result.mask = run_sweep({.factor = factor,
-                           .pattern = &problem.pattern,
-                           .grid = &grid,
-                           .squared_error = squared_error},
-                          values, context);
+  result.mask = run_sweep(sweep, values, context);
   result.quantized = codes_on_grid(grid, &result.mask, values, context);
   return result;
 }
 
 namespace {
 
+template <OnePassForm kForm>
 MaskedCodes sweep_both(const CompressionProblem& problem, MatrixView values, Context& context) {
-  return solve_one_pass(problem, values, context, nullptr);
+  return solve_one_pass(problem, kForm, values, context, nullptr);
 }
 
 }  // namespace
 
 JointSolver one_pass_solver() {
   return {"one-pass", "prunes and rounds column by column in one sweep with compensation", true,
-          false, sweep_both};
+          false, sweep_both<OnePassForm{}>};
+}
+
+JointSolver one_pass_dense_scales_solver() {
+  return {"one-pass-dense-scales", "one-pass with scales chosen before anything is pruned", true,
+          false, sweep_both<OnePassForm{.dense_scales = true}>};
+}
+
+JointSolver one_pass_act_order_solver() {
+  return {"one-pass-act-order",
+          "one-pass with the largest inputs first, which needs the mask beforehand", true, false,
+          sweep_both<OnePassForm{.act_order = true}>};
 }
 
 }  // namespace scant

@@ -2,6 +2,7 @@
 
 #include "methods/descent.h"
 #include "methods/joint/joint_solver.h"
+#include "methods/joint/one_pass.h"
 
 namespace scant {
 namespace {
@@ -18,7 +19,7 @@ Start one_pass(const CompressionProblem& problem, const NumberFormat& format, Co
                                    problem.seed,   problem.stream};
   Start start;
   start.values = Matrix(problem.weight.rows, problem.weight.cols);
-  start.codes = solve_one_pass(variant, start.values.view(), context, &start.error);
+  start.codes = solve_one_pass(variant, {}, start.values.view(), context, &start.error);
   return start;
 }
 
