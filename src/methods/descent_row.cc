@@ -6,7 +6,7 @@
 namespace scant {
 namespace {
 
-constexpr int kRounds = 4;  // over the columns of a block
+constexpr int kRounds = 3;  // over the columns of a block
 
 /// The storable scale nearest to `wanted`.
 float nearest_scale(double wanted, ScaleStorage storage) {

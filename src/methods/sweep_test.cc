@@ -123,7 +123,7 @@ TEST_F(SweepTest, HardlyAnySingleCodeImprovesAMatrixThatHasDescended) {
       changed(r, c) = ours.values(r, c);
     }
   }
-  EXPECT_LE(better, tried / 50);
+  EXPECT_LE(better, tried / 25);
 }
 
 TEST_F(SweepTest, WithUncorrelatedInputsThereIsNothingToCompensate) {
