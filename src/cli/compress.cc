@@ -1,13 +1,17 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <memory>
 
+#include "cli/activation_options.h"
 #include "cli/calibration_options.h"
 #include "cli/commands.h"
+#include "cli/parse_option.h"
 #include "cli/text_input.h"
 #include "compress/job.h"
+#include "compress/transforms/transform_model.h"
 #include "core/error.h"
 #include "core/file_map.h"
 #include "evaluate/perplexity.h"
@@ -22,7 +26,8 @@ namespace {
 struct Options {
   std::string model;
   std::string out;
-  std::string sparsity, weights, activations, order, recipe, text;
+  std::string sparsity, weights, order, recipe, text;
+  ActivationOptions activations;
   std::string pruner, quantizer, joint;
   CalibrationOptions calibration;
   std::vector<std::string> only, skip;
@@ -38,15 +43,6 @@ std::vector<NamePattern> name_patterns(const std::vector<std::string>& texts, co
   patterns.reserve(texts.size());
   for (const std::string& text : texts) patterns.emplace_back(text, option);
   return patterns;
-}
-
-template <typename Parse>
-auto parse_option(const char* option, const std::string& text, Parse parse) {
-  try {
-    return parse(text);
-  } catch (const Error& error) {
-    throw Error(option, error.what());
-  }
 }
 
 /// The order and the methods that the flags mean. With calibration text and nothing said the
@@ -93,18 +89,12 @@ Methods methods_of(const Options& options, bool both) {
 std::vector<RecipeStep> steps_of(const Options& options) {
   std::optional<SparsityPattern> pattern;
   std::optional<NumberFormat> format;
-  std::optional<NumberFormat> activations;
   if (!options.sparsity.empty()) {
     pattern = parse_option("--sparsity", options.sparsity, SparsityPattern::parse);
   }
   if (!options.weights.empty()) {
     format = parse_option("--weights", options.weights, [](const std::string& text) {
       return NumberFormat::parse(text, Role::kWeight);
-    });
-  }
-  if (!options.activations.empty()) {
-    activations = parse_option("--activations", options.activations, [](const std::string& text) {
-      return NumberFormat::parse(text, Role::kActivation);
     });
   }
   if (!options.pruner.empty() && !pattern) {
@@ -114,7 +104,7 @@ std::vector<RecipeStep> steps_of(const Options& options) {
     throw Error("--quantizer", "has a meaning only with --weights");
   }
   const Methods methods = methods_of(options, pattern && format);
-  return steps_for(pattern, format, methods.order, activations, methods.names);
+  return steps_for(pattern, format, methods.order, std::nullopt, methods.names);
 }
 
 /// Our own solver means a refit of every block, too.
@@ -128,22 +118,24 @@ int64_t default_refit(const std::vector<RecipeStep>& steps) {
 
 Recipe recipe_of(const Options& options) {
   const bool flags = !options.sparsity.empty() || !options.weights.empty() ||
-                     !options.activations.empty() || !options.order.empty() ||
+                     options.activations.any() || !options.order.empty() ||
                      !options.pruner.empty() || !options.quantizer.empty() ||
                      !options.joint.empty();
   Recipe recipe;
   if (!options.recipe.empty()) {
     if (flags)
       throw Error("--recipe",
-                  "says what --sparsity, --weights, --order, --activations and the methods say; "
-                  "expected one or the other");
+                  "says what --sparsity, --weights, --order, --activations, --smooth, --rotate and "
+                  "the methods say; expected one or the other");
     recipe = Recipe::parse_yaml(read_file(options.recipe), options.recipe);
   } else {
     recipe.steps = steps_of(options);
     recipe.refit_epochs = default_refit(recipe.steps);
-    if (recipe.steps.empty()) {
+    options.activations.apply(recipe, options.calibration.given());
+    if (recipe.steps.empty() && recipe.transforms.empty()) {
       throw Error("scant compress",
-                  "nothing to do; expected --sparsity, --weights, --activations or --recipe");
+                  "nothing to do; expected --sparsity, --weights, --activations, --smooth, "
+                  "--rotate or --recipe");
     }
   }
   if (options.seed) recipe.seed = *options.seed;
@@ -167,8 +159,15 @@ Evaluation evaluate_model(const Model& model, const Model* reference, const Text
 
 void print_dry_run(const Model& model, const Recipe& recipe, const Calibration* calibration,
                    const Options& options, Shell& shell) {
-  const CompressionPlan plan = make_plan(model, recipe);
-  const CostEstimate cost = estimate_cost(model, plan, calibration, shell.context());
+  std::optional<Calibration> few;  // windows: what smooth measures does not change the plan
+  if (calibration != nullptr) {
+    few = *calibration;
+    few->windows.resize(std::min<size_t>(few->windows.size(), 2));
+  }
+  const auto transformed = transform_model(model, recipe, few ? &*few : nullptr, shell.context());
+  const CompressionPlan plan = plan_of(model, transformed.get(), recipe);
+  const CostEstimate cost =
+      estimate_cost(transformed ? *transformed : model, plan, calibration, shell.context());
   shell.result(plan_text(plan, shell.bold()));
   shell.result(fmt::format("Expected: {} and {} of memory besides the mapped file{}\n",
                            duration_text(cost.seconds),
@@ -240,15 +239,16 @@ void run(const Options& options, Shell& shell) {
   const CompressionJob job{options.out, options.force, calibration, options.resume};
   const CompressionResult result = compress_model(*model, recipe, job, shell.context());
   shell.result(compression_text(result, shell.bold()));
+  const bool online = std::ranges::any_of(
+      recipe.transforms, [](const TransformStep& step) { return step.rotate_down; });
   shell.note(fmt::format(
-      "Wrote {} ({} of simulated values, {}) in {}. It loads in transformers as it is.\n",
-      options.out, bytes_text(static_cast<double>(result.written_bytes)),
+      "Wrote {} ({} of simulated values, {}) in {}. {}\n", options.out,
+      bytes_text(static_cast<double>(result.written_bytes)),
       result.widened ? "F32 where the source's type is not exact" : "in the source's type, exactly",
-      duration_text(result.seconds)));
-  bool activations = false;
-  for (const PlannedLayer& layer : result.plan.layers)
-    activations |= layer.plan.activation.has_value();
-  if (activations) {
+      duration_text(result.seconds),
+      online ? "Only scant runs it: transformers does not rotate inputs."
+             : "It loads in transformers as it is."));
+  if (!result.inputs.empty()) {
     shell.note(
         "Activation formats are in scant.json: scant quantizes the inputs of these layers, "
         "transformers sees the weights only.\n");
@@ -268,8 +268,7 @@ std::function<void(Shell&)> add_compress(CLI::App& app) {
                  "Number format of weights, ELEMENT[:GRANULARITY][:OPTION...], such as int4:g128 "
                  "(scant formats lists them)");
   app.add_option("--order", options->order, "sparsify-first (default), quantize-first or joint");
-  app.add_option("--activations", options->activations,
-                 "Number format of the inputs of the compressed layers, such as int8");
+  options->activations.add_to(app);
   app.add_option("--recipe", options->recipe,
                  "YAML file with steps and overrides instead of the flags");
   options->calibration.add_to(app);

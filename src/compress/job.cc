@@ -9,8 +9,11 @@
 
 #include "checkpoint/folder_writer.h"
 #include "compress/dense_folder.h"
+#include "compress/input_scales.h"
 #include "compress/model_fingerprint.h"
+#include "compress/replaced_weights.h"
 #include "compress/scant_json.h"
+#include "compress/transforms/transform_model.h"
 #include "core/error.h"
 #include "core/hash.h"
 #include "core/stopwatch.h"
@@ -191,6 +194,12 @@ class FinishedBlocks {
   LayerStore layers_;
 };
 
+/// The type that a tensor has in the source; F32 for one that a transform added.
+std::optional<DType> dtype_in(const Model& source, const StoredTensor& tensor) {
+  const StoredTensor* stored = source.checkpoint().find(tensor.name);
+  return stored != nullptr ? stored->dtype : DType::kF32;
+}
+
 void require_calibration(const CompressionPlan& plan, const Calibration* calibration) {
   if (plan.refit_epochs > 0 && calibration == nullptr) {
     throw Error("--calibration", "missing; expected a text file, which --refit needs");
@@ -221,11 +230,19 @@ CompressedMatrix compress_layer(const Model& model, const PlannedLayer& layer, C
   return compress_rows(model, layer, layer.info.outputs, context);
 }
 
-CompressionResult compress_model(const Model& model, const Recipe& recipe,
+CompressionPlan plan_of(const Model& model, const Model* transformed, const Recipe& recipe) {
+  CompressionPlan plan = make_plan(transformed != nullptr ? *transformed : model, recipe);
+  if (transformed != nullptr) count_source(plan, model);
+  return plan;
+}
+
+CompressionResult compress_model(const Model& source, const Recipe& recipe,
                                  const CompressionJob& job, Context& context) {
   const Stopwatch watch;
   CompressionResult result;
-  result.plan = make_plan(model, recipe);
+  const auto transformed = transform_model(source, recipe, job.calibration, context);
+  const Model& model = transformed ? *transformed : source;
+  result.plan = plan_of(source, transformed.get(), recipe);
   require_calibration(result.plan, job.calibration);
   std::map<std::string, const PlannedLayer*, std::less<>> by_tensor;
   for (const PlannedLayer& layer : result.plan.layers) {
@@ -241,6 +258,12 @@ CompressionResult compress_model(const Model& model, const Recipe& recipe,
   }
   const auto vectors =
       blocks ? blocks->take_refits(model, result) : std::map<std::string, std::vector<float>>();
+  ReplacedWeights refitted(model.weights(), std::nullopt);
+  for (const auto& [tensor, values] : vectors) refitted.replace_vector(tensor, values);
+  result.inputs =
+      blocks ? input_quantizations(model, FinishedWeights(refitted, result.plan, blocks->layers()),
+                                   result.plan, job.calibration, context)
+             : input_quantizations(model, refitted, result.plan, nullptr, context);
   FolderWriter writer(folder, plan_like(checkpoint));
   int64_t total = 0;
   for (const StoredTensor& tensor : checkpoint.tensors()) total += element_count(tensor.shape);
@@ -253,7 +276,7 @@ CompressionResult compress_model(const Model& model, const Recipe& recipe,
       append_values(writer, vector->second, tensor.dtype.value_or(DType::kF32));
     } else if (planned == by_tensor.end()) {
       const DType dtype = copy_tensor(checkpoint, tensor, writer);
-      result.widened |= dtype == DType::kF32 && tensor.dtype != DType::kF32;
+      result.widened |= dtype == DType::kF32 && dtype_in(source, tensor) != DType::kF32;
     } else {
       const PlannedLayer& layer = *planned->second;
       CompressedLayer compressed =
@@ -261,7 +284,8 @@ CompressionResult compress_model(const Model& model, const Recipe& recipe,
               ? blocks->take(layer)
               : CompressedLayer::from(compress_layer(model, layer, context));
       result.layers.push_back(write_layer(model, layer, std::move(compressed), writer));
-      result.widened |= result.layers.back().dtype == "F32" && tensor.dtype != DType::kF32;
+      result.widened |=
+          result.layers.back().dtype == "F32" && dtype_in(source, tensor) != DType::kF32;
     }
     done += element_count(tensor.shape);
     context.progress({"write", done, total, "weights"});
@@ -273,6 +297,7 @@ CompressionResult compress_model(const Model& model, const Recipe& recipe,
     result.plan.compressed_bytes += layer.planned.size.total();
   }
   write_companions(checkpoint, folder, result.widened);
+  write_column_maxima(result.inputs, folder);
   OutputFile description(folder.file("scant.json"));
   description.write(scant_json(model, recipe, job.calibration, result, kVersion));
   description.close();
@@ -314,7 +339,12 @@ CostEstimate estimate_cost(const Model& model, const CompressionPlan& plan,
   constexpr int64_t kProgram = 64 << 20;
   cost.memory_bytes = plan.largest_layer * kBytesPerWeight + kProgram;
   if (calibration != nullptr) {
-    cost.seconds += estimate_blocks(model, plan, *calibration, context).total();
+    const CalibrationTimes times = estimate_blocks(model, plan, *calibration, context);
+    cost.seconds += times.total();
+    const bool measured = std::ranges::any_of(plan.layers, [](const PlannedLayer& layer) {
+      return layer.plan.activation && layer.plan.activation_method.needs_calibration();
+    });
+    if (measured) cost.seconds += times.forward / 2;  // the third pass over each block
     cost.memory_bytes =
         std::max(cost.memory_bytes, block_memory(model, plan, *calibration) + kProgram);
   }

@@ -30,7 +30,8 @@ struct CompressionResult {
   CompressionPlan plan;
   std::vector<LayerResult> layers;
   int64_t written_bytes = 0;  ///< safetensors files of OUT
-  bool widened = false;       ///< some layer had to be stored as F32
+  bool widened = false;       ///< some tensor had to be stored as F32
+  InputQuantizations inputs;  ///< of the layers whose inputs are quantized
   double seconds = 0;
   CalibrationTimes calibration;  ///< of these; zeros without calibration
   std::vector<RefitError> refits;
@@ -45,14 +46,18 @@ struct CompressionJob {
   bool resume = false;
 };
 
-/// Compresses every planned layer and writes a Hugging Face folder that holds the simulated values:
-/// dtype of the source where every value stays exact, else F32; config.json, tokenizer and shards
-/// like the source's, and scant.json. The folder appears whole or not at all. Memory: one layer;
-/// with calibration as compress_blocks(), whose finished layers wait in `out`.blocks meanwhile.
-/// Throws Error on NaN or infinite weights (tensor and index named), on I/O failures, and if a
-/// method needs calibration and there is none.
+/// Transforms the model if the recipe says so, compresses every planned layer and writes a Hugging
+/// Face folder that holds the simulated values: dtype of the source where every value stays exact,
+/// else F32; config.json, tokenizer and shards like the source's, and scant.json. The folder
+/// appears whole or not at all. Memory: one layer; with calibration as compress_blocks(), whose
+/// finished layers wait in `out`.blocks meanwhile. Throws Error on NaN or infinite weights (tensor
+/// and index named), on I/O failures, and if a method needs calibration and there is none.
 CompressionResult compress_model(const Model& model, const Recipe& recipe,
                                  const CompressionJob& job, Context& context);
+
+/// What the recipe makes of the model, as compress_model() would. `transformed` is what
+/// transform_model() gave for it; null: no transforms.
+CompressionPlan plan_of(const Model& model, const Model* transformed, const Recipe& recipe);
 
 /// Compresses one planned layer of a model with data-free methods, as compress_model does.
 CompressedMatrix compress_layer(const Model& model, const PlannedLayer& layer, Context& context);

@@ -1,5 +1,7 @@
 #include "compress/model_fingerprint.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -14,7 +16,15 @@ std::string model_fingerprint(const Model& model) {
   Hasher hasher;
   hasher.add(checkpoint.config().dump());
   for (const auto& [layer, format] : model.activations()) {
-    hasher.add(layer).add(format.spelling());
+    hasher.add(layer).add(format.format.spelling()).add(format.method().spelling());
+    if (format.scale)
+      hasher.add(fmt::format("{} {}", format.scale->scale, format.scale->zero_point));
+    if (format.cross) hasher.add(std::as_bytes(std::span(format.cross->column_maxima())));
+  }
+  for (const LinearInfo& info : model.linears()) {
+    if (!info.input_rotation) continue;
+    const Rotation& rotation = *info.input_rotation;
+    hasher.add(info.name).add(fmt::format("{} {}", rotation.size(), rotation.seed()));
   }
   std::set<std::string> files;
   for (const StoredTensor& tensor : checkpoint.tensors()) files.insert(tensor.file);

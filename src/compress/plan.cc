@@ -109,7 +109,8 @@ CompressionPlan make_plan(const Model& model, const Recipe& recipe) {
     if (!layer.plan.changes_weights() && !layer.plan.activation) continue;
     plan.layers.push_back(std::move(layer));
   }
-  if (plan.layers.empty()) throw Error("recipe", "changes no layer of this model");
+  if (plan.layers.empty() && recipe.transforms.empty())
+    throw Error("recipe", "changes no layer of this model");
   int64_t replaced = 0;
   for (PlannedLayer& layer : plan.layers) {
     if (!layer.plan.changes_weights()) continue;
@@ -128,7 +129,21 @@ CompressionPlan make_plan(const Model& model, const Recipe& recipe) {
   for (const StoredTensor& tensor : model.checkpoint().tensors()) plan.other_bytes += tensor.bytes;
   plan.other_bytes -= replaced;
   plan.refit_epochs = recipe.refit_epochs;
+  plan.source_other_bytes = plan.other_bytes;
   return plan;
+}
+
+void count_source(CompressionPlan& plan, const Model& source) {
+  plan.source_bytes = 0;
+  plan.source_other_bytes = 0;
+  for (const PlannedLayer& layer : plan.layers) {
+    const StoredTensor* stored = source.checkpoint().find(layer.info.tensor);
+    if (stored != nullptr && layer.plan.changes_weights()) plan.source_bytes += stored->bytes;
+  }
+  for (const StoredTensor& tensor : source.checkpoint().tensors()) {
+    plan.source_other_bytes += tensor.bytes;
+  }
+  plan.source_other_bytes -= plan.source_bytes;
 }
 
 }  // namespace scant

@@ -58,6 +58,7 @@ class Planner {
       case StepKind::kActivations:
         if (plan_.activation) refuse("two steps quantize its activations");
         plan_.activation = std::move(step.format);
+        if (!step.method.empty()) plan_.activation_method = ActivationMethod::parse(step.method);
         break;
     }
   }
@@ -67,6 +68,11 @@ class Planner {
     plan_.weights.stream = hash_text(layer_.data(), layer_.size());
     if (plan_.changes_weights()) {
       if (const auto sentence = refusal(plan_.weights)) refuse(*sentence);
+    }
+    if (plan_.activation) {
+      if (const auto sentence = plan_.activation_method.refusal(*plan_.activation)) {
+        refuse(*sentence);
+      }
     }
     return std::move(plan_);
   }
@@ -81,6 +87,27 @@ class Planner {
 };
 
 }  // namespace
+
+TransformStep parse_rotation(std::string_view where) {
+  if (where != "residual" && where != "residual+down") {
+    throw Error(
+        "", "unknown rotation \"" + std::string(where) + "\"; expected residual or residual+down");
+  }
+  return {.kind = TransformStep::Kind::kRotate, .rotate_down = where == "residual+down"};
+}
+
+std::optional<std::string> refusal(const std::vector<TransformStep>& transforms) {
+  for (size_t i = 1; i < transforms.size(); ++i) {
+    if (transforms[i - 1].kind == transforms[i].kind || transforms.size() > 2) {
+      return "a transform stands twice; expected each at most once";
+    }
+    if (transforms[i].kind == TransformStep::Kind::kRotate) {
+      return "rotate folds the norms into the layers and would undo smooth; expected rotate before "
+             "smooth";
+    }
+  }
+  return std::nullopt;
+}
 
 std::vector<RecipeStep> steps_for(const std::optional<SparsityPattern>& pattern,
                                   const std::optional<NumberFormat>& format, Order order,

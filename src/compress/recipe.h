@@ -11,6 +11,7 @@
 #include "formats/number_format.h"
 #include "formats/pattern.h"
 #include "methods/compressed_matrix.h"
+#include "models/input_quantization.h"
 
 namespace scant {
 
@@ -26,11 +27,27 @@ struct StepOverride {
   std::optional<std::string> method;
 };
 
+/// What changes the dense model before anything is compressed, without changing what it computes
+/// (src/compress/transforms).
+struct TransformStep {
+  enum class Kind : uint8_t { kRotate, kSmooth };
+  static constexpr double kDefaultAlpha = 0.5;
+  Kind kind = Kind::kRotate;
+  bool rotate_down = false;      ///< rotate: also the inputs of the feed-forwards' last layers
+  double alpha = kDefaultAlpha;  ///< smooth: share of the inputs, 0 to 1
+};
+
+/// Where a rotate step rotates: "residual" or "residual+down". Throws Error listing them.
+TransformStep parse_rotation(std::string_view where);
+/// Why these cannot follow each other; nothing if they can.
+std::optional<std::string> refusal(const std::vector<TransformStep>& transforms);
+
 struct RecipeStep {
   StepKind kind = StepKind::kSparsify;
   std::optional<SparsityPattern> pattern;  ///< sparsify, joint
   std::optional<NumberFormat> format;      ///< quantize, joint, activations
-  std::string method;                   ///< "magnitude", "rtn", "gain_mask"; empty for activations
+  std::string
+      method;  ///< "magnitude", "rtn", "gain_mask"; of activations "static" or empty: dynamic
   std::vector<StepOverride> overrides;  ///< the last that matches wins
 };
 
@@ -43,6 +60,7 @@ struct Recipe {
   std::vector<NamePattern> only;     ///< if not empty: layers that match one of them
   std::vector<NamePattern> skip;     ///< never these
   std::vector<NamePattern> include;  ///< parameters besides the blocks' linear layers (head, ...)
+  std::vector<TransformStep> transforms;  ///< of the whole model, before the steps
   std::vector<RecipeStep> steps;
   /// How often the calibration windows are gone through to fit each block after its layers were
   /// compressed; 0: not at all.
@@ -72,6 +90,7 @@ std::vector<RecipeStep> steps_for(const std::optional<SparsityPattern>& pattern,
 struct LayerPlan {
   CompressionSpec weights;
   std::optional<NumberFormat> activation;
+  ActivationMethod activation_method;
   bool changes_weights() const { return weights.pattern || weights.format; }
 };
 

@@ -70,6 +70,23 @@ TEST(Recipe, AnOverrideReplacesFormatsForMatchingNamesAndTheLastOneWins) {
   EXPECT_EQ(third.activation->spelling(), "int8");
 }
 
+TEST(Recipe, TransformsStandBeforeTheStepsAndAreReadBack) {
+  const Recipe recipe = Recipe::parse_yaml(
+      "steps: [{step: rotate, where: residual+down}, {step: smooth, alpha: 0.7}, "
+      "{step: activations, format: 'int8:tensor', method: static, overrides: "
+      "[{match: down, format: int8, method: 'crossquant:0.3'}]}]",
+      "r");
+  ASSERT_EQ(recipe.transforms.size(), 2u);
+  EXPECT_TRUE(recipe.transforms[0].rotate_down);
+  EXPECT_EQ(recipe.transforms[1].alpha, 0.7);
+  EXPECT_EQ(plan_layer(recipe, "up").activation_method.spelling(), "static");
+  EXPECT_EQ(plan_layer(recipe, "down").activation_method.spelling(), "crossquant:0.3");
+  EXPECT_EQ(Recipe::parse_yaml(recipe.to_yaml(), "again").to_yaml(), recipe.to_yaml());
+  const Recipe wrong =
+      Recipe::parse_yaml("steps: [{step: activations, format: int8, method: static}]", "r");
+  EXPECT_THROW(plan_layer(wrong, "up"), Error);
+}
+
 TEST(Recipe, TwoStepsOfAKindOnOneLayerAreRefusedByName) {
   const Recipe recipe = Recipe::parse_yaml(
       "steps: [{step: quantize, format: int8}, {step: quantize, format: int4}]", "r");
@@ -107,7 +124,16 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"steps:\n- step: sparsify\n", "\"pattern\" is missing"},
         Fault{"steps:\n- step: sparsify\n  pattern: '2:4'\n  format: int8\n", "not a format"},
         Fault{"steps:\n- step: quantize\n  format: int8\n  pattern: '2:4'\n", "not a pattern"},
-        Fault{"steps:\n- step: activations\n  format: int8\n  method: rtn\n", "takes no method"},
+        Fault{"steps:\n- step: activations\n  format: int8\n  method: rtn\n",
+              "expected dynamic, static or crossquant"},
+        Fault{"steps:\n- step: rotate\n  where: sideways\n", "residual or residual+down"},
+        Fault{"steps:\n- step: rotate\n  alpha: 1\n", "unknown key \"alpha\""},
+        Fault{"steps:\n- step: smooth\n  alpha: 2\n", "not a number from 0 to 1"},
+        Fault{"steps:\n- step: smooth\n- step: rotate\n", "recipe.yaml:3"},
+        Fault{"steps:\n- step: smooth\n- step: rotate\n", "expected rotate before smooth"},
+        Fault{"steps:\n- step: smooth\n- step: smooth\n", "at most once"},
+        Fault{"steps:\n- {step: quantize, format: int8}\n- step: rotate\n",
+              "before the other steps"},
         Fault{"colour: red\n", "unknown key \"colour\""},
         Fault{"steps:\n- step: quantize\n  step: quantize\n  format: int8\n", "stands twice"},
         Fault{"seed: -1\nsteps:\n- {step: quantize, format: int8}\n", "not a whole number"},

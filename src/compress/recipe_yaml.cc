@@ -1,4 +1,5 @@
 // The YAML form of recipes: reading, with errors that name the line, and writing.
+#include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -120,6 +121,9 @@ class Reader {
     result.pattern = pattern(node["pattern"]);
     result.format = format(node["format"], kind);
     if (node["method"].IsDefined()) result.method = scalar(node["method"], "method");
+    if (kind == StepKind::kActivations && result.method) {
+      result.method = activation_method(node["method"]);
+    }
     if (result.none && (result.pattern || result.format || result.method)) {
       fail(node,
            "override: \"none\" stands alone; expected no pattern, format or method beside it");
@@ -130,18 +134,40 @@ class Reader {
     return result;
   }
 
-  RecipeStep step(const YAML::Node& node) const {
-    require_keys(node, {"step", "pattern", "format", "method", "overrides"}, "step");
+  std::string step_name_of(const YAML::Node& node) const {
+    if (!node.IsMap()) fail(node, "step: expected a mapping");
     if (!node["step"].IsDefined()) {
-      fail(node,
-           "step: the key \"step\" is missing; expected sparsify, quantize, joint or activations");
+      fail(node, std::string("step: the key \"step\" is missing; ") + kExpectedSteps);
     }
-    const std::string name = scalar(node["step"], "step");
+    return scalar(node["step"], "step");
+  }
+
+  static bool is_transform(const std::string& name) { return name == "rotate" || name == "smooth"; }
+
+  TransformStep transform(const YAML::Node& node, const std::string& name) const {
+    if (name == "rotate") {
+      require_keys(node, {"step", "where"}, "rotate");
+      if (!node["where"].IsDefined()) return {};
+      return spelling(node["where"], "where", parse_rotation);
+    }
+    require_keys(node, {"step", "alpha"}, "smooth");
+    TransformStep result{.kind = TransformStep::Kind::kSmooth};
+    if (node["alpha"].IsDefined()) {
+      const std::string text = scalar(node["alpha"], "alpha");
+      if (!YAML::convert<double>::decode(node["alpha"], result.alpha) || !(result.alpha >= 0) ||
+          result.alpha > 1) {
+        fail(node["alpha"], "alpha: \"" + text + "\" is not a number from 0 to 1");
+      }
+    }
+    return result;
+  }
+
+  RecipeStep step(const YAML::Node& node, const std::string& name) const {
+    require_keys(node, {"step", "pattern", "format", "method", "overrides"}, "step");
     const auto* found = std::find_if(kSteps.begin(), kSteps.end(),
                                      [&](const auto& entry) { return entry.second == name; });
     if (found == kSteps.end()) {
-      fail(node["step"], "step: unknown step \"" + name +
-                             "\"; expected sparsify, quantize, joint or activations");
+      fail(node["step"], "step: unknown step \"" + name + "\"; " + kExpectedSteps);
     }
     RecipeStep result;
     result.kind = found->first;
@@ -153,10 +179,12 @@ class Reader {
     const bool wants_format = result.kind != StepKind::kSparsify;
     if (wants_pattern && !result.pattern) fail(node, name + ": the key \"pattern\" is missing");
     if (wants_format && !result.format) fail(node, name + ": the key \"format\" is missing");
-    if (node["method"].IsDefined()) {
-      result.method = scalar(node["method"], "method");
-    } else {
+    if (!node["method"].IsDefined()) {
       result.method = default_method(result.kind);
+    } else if (result.kind == StepKind::kActivations) {
+      result.method = activation_method(node["method"]);
+    } else {
+      result.method = scalar(node["method"], "method");
     }
     if (node["overrides"].IsDefined()) {
       if (!node["overrides"].IsSequence()) fail(node["overrides"], "overrides: expected a list");
@@ -182,6 +210,15 @@ class Reader {
   }
 
  private:
+  static constexpr const char* kExpectedSteps =
+      "expected rotate, smooth, sparsify, quantize, joint or activations";
+
+  /// Empty where it is the default.
+  std::string activation_method(const YAML::Node& node) const {
+    const ActivationMethod method = spelling(node, "method", ActivationMethod::parse);
+    return method == ActivationMethod{} ? "" : method.spelling();
+  }
+
   void check_fields(const YAML::Node& node, StepKind kind) const {
     const std::string name(step_name(kind));
     if (kind == StepKind::kSparsify && node["format"].IsDefined()) {
@@ -190,9 +227,6 @@ class Reader {
     if ((kind == StepKind::kQuantize || kind == StepKind::kActivations) &&
         node["pattern"].IsDefined()) {
       fail(node["pattern"], name + ": takes a format, not a pattern");
-    }
-    if (kind == StepKind::kActivations && node["method"].IsDefined()) {
-      fail(node["method"], name + ": takes no method");
     }
   }
 
@@ -221,7 +255,18 @@ Recipe read(const YAML::Node& root, const Reader& reader) {
     reader.fail(root["steps"].IsDefined() ? root["steps"] : root,
                 "steps: expected a list with at least one step");
   }
-  for (const auto& node : root["steps"]) recipe.steps.push_back(reader.step(node));
+  for (const auto& node : root["steps"]) {
+    const std::string name = reader.step_name_of(node);
+    if (!Reader::is_transform(name)) {
+      recipe.steps.push_back(reader.step(node, name));
+      continue;
+    }
+    if (!recipe.steps.empty()) {
+      reader.fail(node, name + ": changes the dense model; expected it before the other steps");
+    }
+    recipe.transforms.push_back(reader.transform(node, name));
+    if (const auto sentence = refusal(recipe.transforms)) reader.fail(node, *sentence);
+  }
   return recipe;
 }
 
@@ -269,6 +314,17 @@ std::string Recipe::to_yaml() const {
   emit_patterns(out, "skip", skip);
   emit_patterns(out, "include", include);
   out << YAML::Key << "steps" << YAML::Value << YAML::BeginSeq;
+  for (const TransformStep& step : transforms) {
+    const bool rotate = step.kind == TransformStep::Kind::kRotate;
+    out << YAML::BeginMap << YAML::Key << "step" << YAML::Value << (rotate ? "rotate" : "smooth");
+    if (rotate) {
+      out << YAML::Key << "where" << YAML::Value
+          << (step.rotate_down ? "residual+down" : "residual");
+    } else {
+      out << YAML::Key << "alpha" << YAML::Value << fmt::format("{}", step.alpha);
+    }
+    out << YAML::EndMap;
+  }
   for (const RecipeStep& step : steps) {
     out << YAML::BeginMap;
     out << YAML::Key << "step" << YAML::Value << std::string(step_name(step.kind));

@@ -4,6 +4,9 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "checkpoint/vector_file.h"
+#include "models/linear_inputs.h"
+
 namespace scant {
 namespace {
 
@@ -69,12 +72,41 @@ Json order_json(const CompressionResult& result) {
   return orders.size() == 1 ? Json(*orders.begin()) : Json("mixed");
 }
 
+/// A dynamic format is its spelling; scales that were measured make an object.
+Json activations_json(const CompressionResult& result) {
+  Json json = Json::object();
+  for (const PlannedLayer& layer : result.plan.layers) {
+    const auto found = result.inputs.find(layer.info.name);
+    if (found == result.inputs.end()) continue;
+    const InputQuantization& input = found->second;
+    if (!input.method().needs_calibration()) {
+      json[layer.info.name] = input.format.spelling();
+      continue;
+    }
+    Json& entry = json[layer.info.name];
+    entry["format"] = input.format.spelling();
+    entry["method"] = input.method().spelling();
+    if (!input.scale) continue;
+    entry["scale"] = input.scale->scale;
+    if (input.format.rules().zero_point) entry["zero_point"] = input.scale->zero_point;
+  }
+  return json;
+}
+
 }  // namespace
+
+void write_column_maxima(const InputQuantizations& inputs, const AtomicFolder& folder) {
+  NamedVectors vectors;
+  for (const auto& [module, input] : inputs) {
+    if (input.cross) vectors.emplace(module + ".input_maxima", input.cross->column_maxima());
+  }
+  if (!vectors.empty()) write_vectors(folder.file(kLinearInputsFile), vectors);
+}
 
 std::string scant_json(const Model& source, const Recipe& recipe, const Calibration* calibration,
                        const CompressionResult& result, std::string_view version) {
   Json json;
-  json["format_version"] = 1;
+  json["format_version"] = kScantJsonVersion;
   json["scant_version"] = version;
   json["source"] = {
       {"name", std::filesystem::weakly_canonical(source.checkpoint().path()).filename().string()},
@@ -97,11 +129,14 @@ std::string scant_json(const Model& source, const Recipe& recipe, const Calibrat
     }
     json["refit"] = {{"epochs", recipe.refit_epochs}, {"blocks", std::move(blocks)}};
   }
-  Json activations = Json::object();
-  for (const PlannedLayer& layer : result.plan.layers) {
-    if (layer.plan.activation) activations[layer.info.name] = layer.plan.activation->spelling();
+  json["activations"] = activations_json(result);
+  Json rotations = Json::object();
+  for (const LinearInfo& info : source.linears()) {
+    if (const auto& rotation = info.input_rotation) {
+      rotations[info.name] = {{"size", rotation->size()}, {"seed", rotation->seed()}};
+    }
   }
-  json["activations"] = std::move(activations);
+  if (!rotations.empty()) json["rotations"] = std::move(rotations);
   Json tensors = Json::object();
   for (const LayerResult& layer : result.layers) {
     tensors[layer.planned.info.tensor] = layer_json(layer);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "compress/job.h"
+#include "core/atomic_write.h"
 
 namespace scant {
 
@@ -12,5 +13,9 @@ namespace scant {
 /// `calibration` may be null.
 std::string scant_json(const Model& source, const Recipe& recipe, const Calibration* calibration,
                        const CompressionResult& result, std::string_view version);
+
+/// Writes the column maxima of CrossQuant beside scant.json, as `MODULE.input_maxima`; no file if
+/// there are none.
+void write_column_maxima(const InputQuantizations& inputs, const AtomicFolder& folder);
 
 }  // namespace scant

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "formats/best_scale.h"
 #include "formats/block_codec.h"
 
 namespace scant {
@@ -147,28 +148,12 @@ class MatrixCodec {
     }
   }
 
-  // error(candidate's effective scale) is only called where scales are searched.
-  template <typename ErrorOf>
-  BlockScale best_scale(const BlockStatistics& statistics, float second, ErrorOf&& error) const {
-    BlockScale best = codec_.stored_scale(statistics, second, 0);
-    if (!result_.format.mse && options_.importance.empty()) return best;
-    double least = error(effective_scale(best, second));
-    for (int i = 1; i < codec_.candidates(); ++i) {
-      const BlockScale candidate = codec_.stored_scale(statistics, second, i);
-      if (candidate.scale == best.scale && candidate.zero_point == best.zero_point) continue;
-      const double squared = error(effective_scale(candidate, second));
-      if (squared < least) {
-        least = squared;
-        best = candidate;
-      }
-    }
-    return best;
-  }
+  bool searches() const { return result_.format.mse || !options_.importance.empty(); }
 
   void choose_block(int64_t r, int64_t index, const Segment& block) {
-    store(index, best_scale(codec_.statistics(block), tensor_scale(r), [&](BlockScale effective) {
-            return codec_.squared_error(block, effective);
-          }));
+    store(index,
+          best_scale(codec_, searches(), codec_.statistics(block), tensor_scale(r),
+                     [&](BlockScale effective) { return codec_.squared_error(block, effective); }));
   }
 
   BlockStatistics matrix_statistics() const {
@@ -183,15 +168,16 @@ class MatrixCodec {
 
   void choose_tensor_block() {
     std::vector<double> of_row(static_cast<size_t>(values_.rows));
-    store(0, best_scale(matrix_statistics(), 1.0f, [&](BlockScale effective) {
-            for_rows(values_.rows, values_.cols, context_, [&](int64_t r) {
-              of_row[static_cast<size_t>(r)] =
-                  codec_.squared_error(segment(r, 0, values_.cols), effective);
-            });
-            double sum = 0.0;
-            for (const double one : of_row) sum += one;
-            return sum;
-          }));
+    const auto error = [&](BlockScale effective) {
+      for_rows(values_.rows, values_.cols, context_, [&](int64_t r) {
+        of_row[static_cast<size_t>(r)] =
+            codec_.squared_error(segment(r, 0, values_.cols), effective);
+      });
+      double sum = 0.0;
+      for (const double one : of_row) sum += one;
+      return sum;
+    };
+    store(0, best_scale(codec_, searches(), matrix_statistics(), 1.0f, error));
   }
 
   BlockCodec<T> codec_;

@@ -5,12 +5,8 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <filesystem>
-#include <nlohmann/json.hpp>
 
-#include "checkpoint/json_text.h"
 #include "core/error.h"
-#include "core/file_map.h"
 
 namespace scant {
 namespace {
@@ -30,7 +26,7 @@ bool all_finite(std::span<const float> values) {
 }  // namespace
 
 CheckpointWeights::CheckpointWeights(std::shared_ptr<const Checkpoint> checkpoint,
-                                     ActivationFormats activations)
+                                     InputQuantizations activations)
     : checkpoint_(std::move(checkpoint)), activations_(std::move(activations)) {}
 
 void CheckpointWeights::read(const StoredTensor& tensor, int64_t begin, int64_t count,
@@ -100,32 +96,6 @@ LinearLayer CheckpointWeights::linear(const LinearInfo& info) const {
     layer.activation = found->second;
   }
   return layer;
-}
-
-ActivationFormats read_activation_formats(const std::string& folder) {
-  ActivationFormats formats;
-  const std::filesystem::path path = std::filesystem::path(folder) / "scant.json";
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) return formats;
-  const std::string where = path.string();
-  constexpr size_t kLimit = size_t{64} << 20;
-  const nlohmann::json content = parse_json_object(read_file(where, kLimit), where);
-  const auto activations = content.find("activations");
-  if (activations == content.end() || activations->is_null()) return formats;
-  if (!activations->is_object()) {
-    throw Error(where, "activations is not an object; expected module names with their formats");
-  }
-  for (const auto& [module, spelling] : activations->items()) {
-    if (!spelling.is_string()) {
-      throw Error(where, fmt::format("activations.{} is not a text; expected a format", module));
-    }
-    try {
-      formats.emplace(module, NumberFormat::parse(spelling.get<std::string>(), Role::kActivation));
-    } catch (const Error& problem) {
-      throw Error(where, fmt::format("activations.{}: {}", module, problem.what()));
-    }
-  }
-  return formats;
 }
 
 }  // namespace scant

@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "ops/gemm.h"
-#include "ops/simulate/simulate.h"
 
 namespace scant {
 namespace {
@@ -36,9 +35,9 @@ void sum_terms(const LinearLayer& layer, ConstMatrixView x, MatrixView y, Linear
   }
 }
 
-Matrix quantized_copy(ConstMatrixView x, const NumberFormat& format) {
+Matrix quantized_copy(ConstMatrixView x, const InputQuantization& quantization) {
   Matrix copy(x.rows, x.cols);
-  quantize_rows(x, copy.view(), format);
+  quantization.apply(x, copy.view());
   return copy;
 }
 
@@ -52,7 +51,7 @@ void linear(const LinearLayer& layer, ConstMatrixView x, MatrixView y, LinearOut
 
 void linear_shared(std::span<const LinearLayer> layers, ConstMatrixView x,
                    std::span<const MatrixView> ys) {
-  std::string spelling;  // of what `input` holds
+  const InputQuantization* quantization = nullptr;  // of what `input` holds
   Matrix input;
   for (size_t i = 0; i < layers.size(); ++i) {
     const LinearLayer& layer = layers[i];
@@ -60,9 +59,9 @@ void linear_shared(std::span<const LinearLayer> layers, ConstMatrixView x,
       sum_terms(layer, x, ys[i], LinearOutput::kAssign);
       continue;
     }
-    if (const std::string wanted = layer.activation->spelling(); wanted != spelling) {
+    if (quantization == nullptr || !layer.activation->same_as(*quantization)) {
       input = quantized_copy(x, *layer.activation);
-      spelling = wanted;
+      quantization = &*layer.activation;
     }
     sum_terms(layer, input.view(), ys[i], LinearOutput::kAssign);
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -8,7 +9,8 @@
 #include <vector>
 
 #include "core/tensor.h"
-#include "formats/number_format.h"
+#include "models/input_quantization.h"
+#include "ops/rotation/rotation.h"
 
 namespace scant {
 
@@ -22,9 +24,11 @@ struct LinearInfo {
   int64_t inputs = 0;
   bool transposed = false;  ///< stored inputs x outputs (GPT-2's Conv1D)
   bool bias = false;        ///< has a bias of `outputs` values, `NAME.bias`
+  /// What its inputs are multiplied by before they meet the weight; null: nothing.
+  std::shared_ptr<const Rotation> input_rotation;
 };
 
-/// A linear layer as data: input transform -> activation format -> sum of terms -> bias.
+/// A linear layer as data: input rotation -> quantized inputs -> sum of terms -> bias.
 /// Size adds over terms; the error is that of the sum.
 struct DenseTerm {
   Matrix weight;  ///< outputs x inputs
@@ -33,20 +37,21 @@ using LinearTerm = std::variant<DenseTerm>;  // packed matrices and A times B jo
 
 struct LinearLayer {
   LinearInfo info;
-  std::optional<NumberFormat> activation;  ///< format of the inputs, quantized on the fly
+  std::optional<InputQuantization> activation;  ///< of the inputs, on the fly
   std::vector<LinearTerm> terms;
   std::vector<float> bias;  ///< empty or outputs
 };
 
 enum class LinearOutput : uint8_t { kAssign, kAdd };
 
-/// y = layer(x), or y += layer(x); x tokens x inputs, y tokens x outputs. Single-threaded. With
-/// linear_shared the one place where models meet weights.
+/// y = layer(x), or y += layer(x); x tokens x inputs, rotated already (Pass does it, so that taps
+/// see what meets the weight), y tokens x outputs. Single-threaded. With linear_shared the one
+/// place where models meet weights.
 void linear(const LinearLayer& layer, ConstMatrixView x, MatrixView y,
             LinearOutput output = LinearOutput::kAssign);
 
-/// ys[i] = layers[i](x): layers that read the same input, which is quantized once per activation
-/// format among them.
+/// ys[i] = layers[i](x): layers that read the same input, which is quantized once where they do it
+/// alike.
 void linear_shared(std::span<const LinearLayer> layers, ConstMatrixView x,
                    std::span<const MatrixView> ys);
 
@@ -61,8 +66,8 @@ class WeightSource {
   virtual bool has(const std::string& tensor) const = 0;
   /// Rows of a matrix parameter (embedding lookups, slices of the head). Throws like parameter().
   virtual Matrix rows(const std::string& tensor, int64_t begin, int64_t count) const = 0;
-  /// A linear layer, outputs x inputs however it is stored, with its activation format if the model
-  /// carries one and its bias if `info` has one. Throws like parameter().
+  /// A linear layer, outputs x inputs however it is stored, with its inputs' quantization if the
+  /// model carries one and its bias if `info` has one. Throws like parameter().
   virtual LinearLayer linear(const LinearInfo& info) const = 0;
 };
 

@@ -64,7 +64,7 @@ TEST(Linear, QuantizesACopyOfItsInput) {
   LinearLayer layer = layer_of(3, 16, 1, true);
   layer.activation = NumberFormat::parse("int4", Role::kActivation);
   Matrix quantized = Matrix::copy_of(x.view());
-  quantize_in_place(quantized.view(), *layer.activation, {});
+  quantize_in_place(quantized.view(), layer.activation->format, {});
   const Matrix input = Matrix::copy_of(x.view());
   Matrix y(4, 3);
   linear(layer, input.view(), y.view());

@@ -10,6 +10,7 @@
 #include "models/config_reader.h"
 #include "models/families/all_families.h"
 #include "models/model_builder.h"
+#include "models/structure.h"
 #include "ops/gemm.h"
 
 namespace scant {
@@ -45,12 +46,18 @@ std::unique_ptr<Model> Model::open(const std::string& path) {
 }
 
 std::unique_ptr<Model> Model::from_checkpoint(std::shared_ptr<const Checkpoint> checkpoint) {
+  LinearInputs inputs = read_linear_inputs(checkpoint->path());
+  return from_checkpoint(std::move(checkpoint), std::move(inputs));
+}
+
+std::unique_ptr<Model> Model::from_checkpoint(std::shared_ptr<const Checkpoint> checkpoint,
+                                              LinearInputs inputs) {
   if (checkpoint->config().is_null() || checkpoint->tensors().empty()) {
     throw Error(checkpoint->path(), "holds no weights; expected a model");
   }
   const ConfigReader config(checkpoint->config(), checkpoint->path());
   const Family& family = family_of(config);
-  ModelBuilder builder(std::move(checkpoint), std::string(family.architecture));
+  ModelBuilder builder(std::move(checkpoint), std::string(family.architecture), std::move(inputs));
   family.build(builder);
   return builder.finish();
 }
@@ -61,6 +68,13 @@ std::vector<LinearInfo> Model::linears() const {
     all.insert(all.end(), stage->linears().begin(), stage->linears().end());
   }
   return all;
+}
+
+ModelStructure Model::structure() const {
+  ModelStructure structure;
+  for (const auto& stage : stages_) stage->describe(structure);
+  head_->describe(structure);
+  return structure;
 }
 
 void run_stages(const Model& model, const WeightSource& weights, std::span<State> batch, Tap* tap,

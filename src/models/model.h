@@ -16,6 +16,7 @@
 #include "models/checkpoint_weights.h"
 #include "models/gradients/differentiable.h"
 #include "models/linear.h"
+#include "models/linear_inputs.h"
 
 namespace scant {
 
@@ -35,6 +36,8 @@ class Tap {
   virtual void linear_input(std::span<const LinearLayer> readers, ConstMatrixView input,
                             int64_t sample) = 0;
 };
+
+struct ModelStructure;  // models/structure.h
 
 /// A stage with its parameters in memory.
 class LoadedStage {
@@ -57,6 +60,8 @@ class Stage {
   virtual std::unique_ptr<LoadedStage> load(const WeightSource& weights) const = 0;
   /// The same with derivatives; null for stages that nothing is fitted in.
   virtual std::unique_ptr<DifferentiableStage> differentiable(const WeightSource& weights) const;
+  /// Adds how its parameters are connected.
+  virtual void describe(ModelStructure& structure) const = 0;
 };
 
 /// The output head: hidden states to logits, in slices of the vocabulary so that memory stays
@@ -67,6 +72,8 @@ class Head {
   virtual int64_t vocabulary() const = 0;
   /// Rows [begin, begin + count) of the head's weight, count x features.
   virtual Matrix load_slice(const WeightSource& weights, int64_t begin, int64_t count) const = 0;
+  /// Names its tensor.
+  virtual void describe(ModelStructure& structure) const = 0;
 };
 
 /// Facts of an architecture that are printed or that callers need.
@@ -83,11 +90,15 @@ class Model {
  public:
   /// Opens and validates: every tensor of the architecture must be there with its shape. Throws
   /// Error naming file and tensor, or the option of the configuration that is not supported. Reads
-  /// scant.json if the folder has one: activation formats of linear layers.
+  /// scant.json if the folder has one: what happens to the inputs of linear layers.
   static std::unique_ptr<Model> open(const std::string& path);
   static std::unique_ptr<Model> from_checkpoint(std::shared_ptr<const Checkpoint> checkpoint);
+  /// With these inputs instead of those that scant.json of the checkpoint's folder says.
+  static std::unique_ptr<Model> from_checkpoint(std::shared_ptr<const Checkpoint> checkpoint,
+                                                LinearInputs inputs);
 
   const Checkpoint& checkpoint() const { return *checkpoint_; }
+  const std::shared_ptr<const Checkpoint>& shared_checkpoint() const { return checkpoint_; }
   const ModelFacts& facts() const { return facts_; }
   const std::vector<std::unique_ptr<Stage>>& stages() const { return stages_; }
   const Head& head() const { return *head_; }
@@ -95,8 +106,10 @@ class Model {
   const WeightSource& weights() const { return *weights_; }
   /// All linear layers of the blocks, in order.
   std::vector<LinearInfo> linears() const;
-  /// Number formats of the inputs of linear layers that the compressed model carries.
-  const ActivationFormats& activations() const { return weights_->activations(); }
+  /// How its parameters are connected.
+  ModelStructure structure() const;
+  /// How the compressed model quantizes the inputs of linear layers.
+  const InputQuantizations& activations() const { return weights_->activations(); }
 
  private:
   friend class ModelBuilder;

@@ -4,8 +4,8 @@
 
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "core/error.h"
 #include "models/blocks/head.h"
@@ -36,10 +36,12 @@ bool differ(const Checkpoint& checkpoint, const std::string& a, const std::strin
 
 }  // namespace
 
-ModelBuilder::ModelBuilder(std::shared_ptr<const Checkpoint> checkpoint, std::string architecture)
+ModelBuilder::ModelBuilder(std::shared_ptr<const Checkpoint> checkpoint, std::string architecture,
+                           LinearInputs inputs)
     : checkpoint_(std::move(checkpoint)),
       model_(std::make_unique<Model>()),
-      config_(checkpoint_->config(), config_file(*checkpoint_)) {
+      config_(checkpoint_->config(), config_file(*checkpoint_)),
+      inputs_(std::move(inputs)) {
   model_->checkpoint_ = checkpoint_;
   model_->facts_.architecture = std::move(architecture);
 }
@@ -89,6 +91,8 @@ LinearInfo ModelBuilder::linear(const std::string& name, int64_t block, int64_t 
   info.tensor = parameter(name + ".weight",
                           options.transposed ? Shape{inputs, outputs} : Shape{outputs, inputs});
   if (options.bias) parameter(name + ".bias", {outputs});
+  const auto rotation = inputs_.rotations.find(name);
+  if (rotation != inputs_.rotations.end()) info.input_rotation = rotation->second;
   return info;
 }
 
@@ -103,22 +107,42 @@ void ModelBuilder::set_head(const std::string& head, const std::string& embeddin
                     !differ(*checkpoint_, head, embedding);
   const std::string& tensor = facts.tied_head ? embedding : head;
   model_->head_ = std::make_unique<VocabularyHead>(parameter(tensor, {facts.vocabulary, features}),
-                                                   facts.vocabulary);
+                                                   head, facts.vocabulary);
+}
+
+// Every layer that scant.json names is there and has inputs of that size.
+void ModelBuilder::check_inputs() const {
+  std::map<std::string, int64_t> widths;
+  for (const LinearInfo& info : model_->linears()) widths.emplace(info.name, info.inputs);
+  const auto check = [&](const char* what, const std::string& module, int64_t width) {
+    const auto found = widths.find(module);
+    if (found == widths.end()) {
+      throw Error(checkpoint_->path(), fmt::format("scant.json names {} of {}, but the model has "
+                                                   "no such linear layer",
+                                                   what, module));
+    }
+    if (width != found->second) {
+      throw Error(checkpoint_->path(), fmt::format("scant.json has {} of {} for {} inputs; "
+                                                   "expected {}",
+                                                   what, module, width, found->second));
+    }
+  };
+  for (const auto& [module, quantization] : inputs_.quantizations) {
+    const auto& cross = quantization.cross;
+    check("activations", module,
+          cross                     ? static_cast<int64_t>(cross->column_maxima().size())
+          : widths.contains(module) ? widths.at(module)
+                                    : 0);
+  }
+  for (const auto& [module, rotation] : inputs_.rotations) {
+    check("rotations", module, rotation->size());
+  }
 }
 
 std::unique_ptr<Model> ModelBuilder::finish() {
-  ActivationFormats activations = read_activation_formats(checkpoint_->path());
-  std::set<std::string> known;
-  for (const LinearInfo& info : model_->linears()) known.insert(info.name);
-  for (const auto& [module, format] : activations) {
-    if (!known.contains(module)) {
-      throw Error(checkpoint_->path(),
-                  fmt::format("scant.json names activations of {}, but the model has no such "
-                              "linear layer",
-                              module));
-    }
-  }
-  model_->weights_ = std::make_unique<CheckpointWeights>(checkpoint_, std::move(activations));
+  check_inputs();
+  model_->weights_ =
+      std::make_unique<CheckpointWeights>(checkpoint_, std::move(inputs_.quantizations));
   return std::move(model_);
 }
 

@@ -22,7 +22,8 @@ struct LinearOptions {
 /// must be there with its shape, or Error names file, tensor and expectation.
 class ModelBuilder {
  public:
-  ModelBuilder(std::shared_ptr<const Checkpoint> checkpoint, std::string architecture);
+  ModelBuilder(std::shared_ptr<const Checkpoint> checkpoint, std::string architecture,
+               LinearInputs inputs);
 
   const ConfigReader& config() const { return config_; }
   ModelFacts& facts() { return model_->facts_; }
@@ -51,7 +52,10 @@ class ModelBuilder {
  private:
   std::shared_ptr<const Checkpoint> checkpoint_;
   std::unique_ptr<Model> model_;
+  void check_inputs() const;
+
   ConfigReader config_;
+  LinearInputs inputs_;
   std::shared_ptr<ScratchPool> scratch_ = std::make_shared<ScratchPool>();
 };
 

@@ -313,6 +313,30 @@ TEST(Model, RefusesAScantJsonThatDoesNotFit) {
       {R"({"activations": {"model.layers.0.mlp.up_proj": "int99"}})",
        "activations.model.layers.0.mlp.up_proj"},
       {R"({"activations": {"model.layers.0.mlp.up_proj": 8}})", "is not a text"},
+      {R"({"activations": {"model.layers.0.mlp.up_proj": {"format": "int8"}}})", "no text method"},
+      {R"({"activations": {"model.layers.0.mlp.up_proj": {"format": "int8", "method": "best"}}})",
+       "expected dynamic, static or crossquant"},
+      {R"({"activations": {"model.layers.0.mlp.up_proj":
+           {"format": "int8", "method": "static", "scale": 1}}})",
+       "no static scale"},
+      {R"({"activations": {"model.layers.0.mlp.up_proj":
+           {"format": "int8:tensor", "method": "static"}}})",
+       "no number scale"},
+      {R"({"activations": {"model.layers.0.mlp.up_proj":
+           {"format": "int8:tensor", "method": "static", "scale": -1}}})",
+       "negative or not finite"},
+      {R"({"activations": {"model.layers.0.mlp.up_proj":
+           {"format": "int4:asym:tensor", "method": "static", "scale": 1, "zero_point": 16}}})",
+       "zero point 16"},
+      {R"({"activations": {"model.layers.0.mlp.up_proj":
+           {"format": "int8", "method": "crossquant"}}})",
+       "scant.safetensors"},
+      {R"({"format_version": 3})", "expected 1 to 2"},
+      {R"({"rotations": {"model.layers.0.mlp.down_proj": 7}})", "expected size and seed"},
+      {R"({"rotations": {"model.layers.0.mlp.down_proj": {"size": 0, "seed": 1}}})",
+       "whole numbers"},
+      {R"({"rotations": {"model.layers.0.mlp.down_proj": {"size": 7, "seed": 1}}})",
+       "for 7 inputs"},
       {R"({"activations": ["int8"]})", "is not an object"},
       {R"({"activations": )", "scant.json"},
   };

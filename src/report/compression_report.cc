@@ -35,7 +35,13 @@ GroupKey key_of(const PlannedLayer& layer) {
   key.format = spec.format ? spec.format->spelling() : "-";
   key.order = spec.pattern && spec.format ? std::string(order_name(spec.order)) : "-";
   key.methods = layer.plan.changes_weights() ? method_names(spec) : "-";
-  key.activation = layer.plan.activation ? layer.plan.activation->spelling() : "-";
+  key.activation = "-";
+  if (layer.plan.activation) {
+    key.activation = layer.plan.activation->spelling();
+    if (layer.plan.activation_method != ActivationMethod{}) {
+      key.activation += " " + layer.plan.activation_method.spelling();
+    }
+  }
   return key;
 }
 
@@ -116,7 +122,7 @@ std::string refits_text(const std::vector<RefitError>& refits) {
 
 std::string totals_text(const CompressionPlan& plan) {
   const auto total = static_cast<double>(plan.compressed_bytes + plan.other_bytes);
-  const auto source = static_cast<double>(plan.source_bytes + plan.other_bytes);
+  const auto source = static_cast<double>(plan.source_bytes + plan.source_other_bytes);
   std::string text;
   if (plan.weights != 0) {
     text +=
@@ -129,6 +135,13 @@ std::string totals_text(const CompressionPlan& plan) {
       fmt::format("Whole model:       {} -> {} packed ({} of it not compressed), {:.2f}x smaller\n",
                   bytes_text(source), bytes_text(total),
                   bytes_text(static_cast<double>(plan.other_bytes)), source / total);
+  if (plan.other_bytes > plan.source_other_bytes) {
+    text += fmt::format(
+        "The transforms make what is not compressed {} instead of {}: float32 values, and a head "
+        "apart from the embeddings\n",
+        bytes_text(static_cast<double>(plan.other_bytes)),
+        bytes_text(static_cast<double>(plan.source_other_bytes)));
+  }
   return text;
 }
 

@@ -195,6 +195,55 @@ TEST(Cli, ActivationFormatsTravelInScantJsonAndChangeEval) {
   EXPECT_GT(activations["perplexity"].get<double>(), weights["perplexity"].get<double>() * 1.01);
 }
 
+std::vector<std::string> measured(const std::string& out, std::vector<std::string> more) {
+  std::vector<std::string> arguments = {
+      "compress",      embedded_model(), "-o", out,        "--calibration",
+      embedded_text(), "--samples",      "6",  "--window", "128"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+TEST(Cli, MeasuredScalesOfActivationsTravelWithTheModel) {
+  const std::string folder = scratch_folder();
+  const std::string layer = "model.layers.0.mlp.down_proj";
+  const ProgramRun fixed =
+      run_scant(measured(folder + "/static", {"--activations", "int8:tensor"}));
+  ASSERT_EQ(fixed.status, 0) << fixed.errors;
+  const json scale = json::parse(read_file(folder + "/static/scant.json"))["activations"][layer];
+  EXPECT_EQ(scale["method"], "static");
+  EXPECT_GT(scale["scale"].get<double>(), 0.0);
+  const ProgramRun cross = run_scant(
+      measured(folder + "/cross", {"--activations", "int8", "--activation-method", "crossquant"}));
+  ASSERT_EQ(cross.status, 0) << cross.errors;
+  EXPECT_TRUE(std::filesystem::exists(folder + "/cross/scant.safetensors"));
+  const double dense = run_json(short_eval(embedded_model()))["perplexity"];
+  for (const char* out : {"/static", "/cross"}) {
+    const json result = run_json(short_eval(folder + out));
+    EXPECT_EQ(result["quantized_activation_layers"], 42);
+    EXPECT_NE(result["perplexity"].get<double>(), dense);
+    EXPECT_LT(result["perplexity"].get<double>(), 1.1 * dense) << out;
+  }
+  std::filesystem::remove(folder + "/cross/scant.safetensors");
+  EXPECT_THAT(run_scant({"inspect", folder + "/cross"}).errors, HasSubstr("scant.safetensors"));
+}
+
+TEST(Cli, TransformsAloneKeepWhatTheModelComputes) {
+  const std::string folder = scratch_folder();
+  const ProgramRun run =
+      run_scant(measured(folder + "/out", {"--rotate", "residual+down", "--smooth", "0.5"}));
+  ASSERT_EQ(run.status, 0) << run.errors;
+  EXPECT_THAT(run.output, HasSubstr("The transforms make"));
+  const json config = json::parse(read_file(folder + "/out/config.json"));
+  EXPECT_EQ(config["torch_dtype"], "float32");
+  EXPECT_EQ(json::parse(read_file(folder + "/out/scant.json"))["rotations"].size(), 6u);
+  const json result = run_json(short_eval(folder + "/out", {"--reference", embedded_model()}));
+  EXPECT_LT(result["reference"]["kl_mean"].get<double>(), 1e-6);
+  EXPECT_GT(result["reference"]["top1_agreement"].get<double>(), 0.999);
+  EXPECT_THAT(
+      run_scant({"compress", embedded_model(), "-o", folder + "/no", "--smooth", "0.5"}).errors,
+      HasSubstr("--calibration"));
+}
+
 TEST(Cli, TheRecipeThatFlagsMeanGivesTheSameModel) {
   const std::string folder = scratch_folder();
   const std::vector<std::string> flags = {

@@ -1,6 +1,7 @@
 #include "models/blocks/decoder_block.h"
 
 #include "models/gradients/block_gradient.h"
+#include "models/structure.h"
 
 namespace scant {
 namespace {
@@ -58,6 +59,33 @@ DecoderBlock::DecoderBlock(DecoderBlockSpec spec, std::shared_ptr<ScratchPool> s
   if (spec_.feed_forward.gate) linears_.push_back(*spec_.feed_forward.gate);
   linears_.push_back(spec_.feed_forward.up);
   linears_.push_back(spec_.feed_forward.down);
+}
+
+void DecoderBlock::describe(ModelStructure& structure) const {
+  const AttentionSpec& attention = spec_.attention;
+  const FeedForwardSpec& feed_forward = spec_.feed_forward;
+  std::vector<LinearInfo> inner = {feed_forward.up};
+  if (feed_forward.gate) inner.push_back(*feed_forward.gate);
+  structure.norms.push_back({spec_.attention_norm, attention.projections});
+  structure.norms.push_back({spec_.feed_forward_norm, inner});
+  if (!spec_.norm_first) structure.obstacles.emplace_back("blocks have their norms last");
+  structure.writers.push_back(attention.output);
+  structure.writers.push_back(feed_forward.down);
+  const AttentionShape& shape = attention.shape;
+  const int64_t width = shape.kv_heads * shape.head_dim;
+  const LinearInfo& values = attention.projections.back();
+  structure.feeds.push_back({.from = values,
+                             .first = values.outputs - width,
+                             .count = width,
+                             .into = attention.output,
+                             .head_dim = shape.head_dim,
+                             .repeats = shape.heads / shape.kv_heads});
+  structure.downs.push_back(feed_forward.down);
+  if (!feed_forward.gate && feed_forward.activation != Activation::kRelu) return;
+  structure.feeds.push_back({.from = feed_forward.up,
+                             .count = feed_forward.up.outputs,
+                             .into = feed_forward.down,
+                             .head_dim = feed_forward.up.outputs});
 }
 
 std::unique_ptr<LoadedStage> DecoderBlock::load(const WeightSource& weights) const {

@@ -29,6 +29,7 @@ class DecoderBlock : public Stage {
   const std::vector<LinearInfo>& linears() const override { return linears_; }
   std::unique_ptr<LoadedStage> load(const WeightSource& weights) const override;
   std::unique_ptr<DifferentiableStage> differentiable(const WeightSource& weights) const override;
+  void describe(ModelStructure& structure) const override;
 
  private:
   DecoderBlockSpec spec_;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "models/structure.h"
 
 namespace scant {
 namespace {
@@ -89,8 +90,19 @@ class LoadedFinalNorm : public LoadedStage {
 
 }  // namespace
 
+void Embedding::describe(ModelStructure& structure) const {
+  structure.embeddings.push_back(spec_.tokens);
+  if (!spec_.positions.empty()) structure.embeddings.push_back(spec_.positions);
+  if (spec_.projection) structure.obstacles.emplace_back("the embeddings are projected");
+}
+
 std::unique_ptr<LoadedStage> Embedding::load(const WeightSource& weights) const {
   return std::make_unique<LoadedEmbedding>(spec_, weights);
+}
+
+void FinalNorm::describe(ModelStructure& structure) const {
+  structure.final_norm = spec_.norm;
+  if (spec_.projection) structure.obstacles.emplace_back("the output is projected");
 }
 
 std::unique_ptr<LoadedStage> FinalNorm::load(const WeightSource& weights) const {

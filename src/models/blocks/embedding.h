@@ -29,6 +29,7 @@ class Embedding : public Stage {
   const std::string& name() const override { return name_; }
   const std::vector<LinearInfo>& linears() const override { return linears_; }
   std::unique_ptr<LoadedStage> load(const WeightSource& weights) const override;
+  void describe(ModelStructure& structure) const override;
 
  private:
   EmbeddingSpec spec_;
@@ -48,6 +49,7 @@ class FinalNorm : public Stage {
   const std::string& name() const override { return name_; }
   const std::vector<LinearInfo>& linears() const override { return linears_; }
   std::unique_ptr<LoadedStage> load(const WeightSource& weights) const override;
+  void describe(ModelStructure& structure) const override;
 
  private:
   FinalNormSpec spec_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <span>
 
 #include "models/linear.h"
@@ -19,11 +20,25 @@ struct Pass {
 
   void linear(const LinearLayer& layer, ConstMatrixView x, MatrixView y,
               LinearOutput output = LinearOutput::kAssign) const {
+    const Rotation* rotation = layer.info.input_rotation.get();
+    if (rotation != nullptr) {
+      const MatrixView rotated = scratch.take(x.rows, x.cols);
+      for (int64_t r = 0; r < x.rows; ++r) std::copy_n(x.row(r), x.cols, rotated.row(r));
+      rotation->rotate_rows(rotated);
+      x = rotated;
+    }
     show(std::span(&layer, 1), x);
     scant::linear(layer, x, y, output);
+    if (rotation != nullptr) scratch.give_back(1);
   }
   void linear_shared(std::span<const LinearLayer> layers, ConstMatrixView x,
                      std::span<const MatrixView> ys) const {
+    const bool rotated = std::ranges::any_of(
+        layers, [](const LinearLayer& layer) { return layer.info.input_rotation != nullptr; });
+    if (rotated) {  // each by itself: they may be rotated differently
+      for (size_t i = 0; i < layers.size(); ++i) linear(layers[i], x, ys[i]);
+      return;
+    }
     show(layers, x);
     scant::linear_shared(layers, x, ys);
   }

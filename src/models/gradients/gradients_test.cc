@@ -21,7 +21,15 @@ std::vector<std::string> model_names() {
     names.push_back(entry.path().filename().string());
   }
   std::sort(names.begin(), names.end());
+  names.emplace_back("rotated_down");
   return names;
+}
+
+std::unique_ptr<Model> open_model(const std::string& name) {
+  if (name != "rotated_down") return Model::open(fmt::format("{}/{}", kFolder, name));
+  LinearInputs inputs;  // of a fixture with 44 values there
+  inputs.rotations.emplace("model.layers.0.mlp.down_proj", std::make_shared<Rotation>(44, 1));
+  return Model::from_checkpoint(Checkpoint::open(fixture("llama")), std::move(inputs));
 }
 
 Matrix random_matrix(int64_t rows, int64_t cols, uint64_t stream) {
@@ -44,7 +52,7 @@ constexpr int64_t kWindows = 3;
 
 class Gradients : public testing::TestWithParam<std::string> {
  protected:
-  Gradients() : model_(Model::open(fmt::format("{}/{}", kFolder, GetParam()))) {
+  Gradients() : model_(open_model(GetParam())) {
     for (const auto& stage : model_->stages()) {
       if (stage_ == nullptr && !stage->linears().empty() &&
           stage->differentiable(model_->weights()) != nullptr) {

@@ -5,7 +5,8 @@
 
 namespace scant {
 
-/// y = x W^T + b and its derivatives. Inputs are not quantized: what is fitted is the weight.
+/// y = x W^T + b and its derivatives, x rotated where the layer does it. Inputs are not quantized:
+/// what is fitted is the weight.
 class LinearGradient {
  public:
   LinearGradient(const LinearInfo& info, const WeightSource& weights);
@@ -23,6 +24,7 @@ class LinearGradient {
                 Context& context);
 
  private:
+  std::shared_ptr<const Rotation> rotation_;  ///< of the inputs; may be null
   MatrixParameter weight_;
   VectorParameter bias_;
 };
