@@ -248,6 +248,7 @@ void run(const Options& options, Shell& shell) {
       duration_text(result.seconds),
       online ? "Only scant runs it: transformers does not rotate inputs."
              : "It loads in transformers as it is."));
+  shell.note(times_text(result));
   if (!result.inputs.empty()) {
     shell.note(
         "Activation formats are in scant.json: scant quantizes the inputs of these layers, "

@@ -174,4 +174,16 @@ std::string compression_text(const CompressionResult& result, bool bold) {
          refits_text(result.refits) + totals_text(result.plan);
 }
 
+std::string times_text(const CompressionResult& result) {
+  const CalibrationTimes& times = result.calibration;
+  if (times.total() <= 0) return "";
+  const auto share = [&](double seconds) { return 100 * seconds / result.seconds; };
+  return fmt::format(
+      "Time: blocks forward {:.0f}%, Gram matrices {:.0f}%, solving {:.0f}%, refit {:.0f}%, "
+      "reading "
+      "and writing {:.0f}%\n",
+      share(times.forward), share(times.gram), share(times.solve), share(times.refit),
+      share(result.seconds - times.total()));
+}
+
 }  // namespace scant

@@ -10,4 +10,7 @@ namespace scant {
 std::string plan_text(const CompressionPlan& plan, bool bold);
 std::string compression_text(const CompressionResult& result, bool bold);
 
+/// Where the time of a calibrated compression went; empty without calibration.
+std::string times_text(const CompressionResult& result);
+
 }  // namespace scant

@@ -356,6 +356,7 @@ TEST(Cli, ARefitChangesNormsInTheirTypeAndSaysWhatItBrought) {
       run_scant(calibrated(out, {"--pruner", "wanda", "--only", "up_proj", "--refit", "1"}));
   ASSERT_EQ(run.status, 0) << run.errors;
   EXPECT_THAT(run.output, HasSubstr("Refit of blocks"));
+  EXPECT_THAT(run.errors + run.output, HasSubstr("Time: blocks forward"));
   const json refit = json::parse(read_file(out + "/scant.json"))["refit"];
   EXPECT_EQ(refit["epochs"], 1);
   ASSERT_EQ(refit["blocks"].size(), 6u);
