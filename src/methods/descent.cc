@@ -35,8 +35,7 @@ class RowTile {
  public:
   RowTile(const DescentProblem& problem, const DescentGrid& kernels, MaskedCodes& state,
           MatrixView values, ColumnRange rows)
-      : problem_(problem),
-        kernels_(kernels.kernels()),
+      : kernels_(kernels.kernels()),
         granularity_(state.quantized.format.granularity),
         gram_(problem.inputs.gram()),
         values_(values.rows_from(rows.begin, rows.size())),
@@ -142,7 +141,6 @@ class RowTile {
     measure();
   }
 
-  const DescentProblem& problem_;
   const DescentKernels& kernels_;
   Granularity granularity_;
   ConstMatrixView gram_;
