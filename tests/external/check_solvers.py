@@ -4,7 +4,7 @@ Usage: check_solvers.py SCANT MODEL CALIBRATION TEXT [WINDOWS [MAX_TOKENS]]
 
 The model is loaded in transformers and compressed on the same calibration windows, each layer by the plain float64 functions of
 make_solver_goldens.py. `scant compress` does the same, and `scant eval` gives its perplexity: within 0.5%. Where a case says so,
-blocks see what the compressed blocks before them make. Methods that round with compensation are compared on the inputs that
+blocks see what the compressed blocks before them make. Methods that compensate are compared on the inputs that
 the dense model has: a code that falls to the other side in one block changes every block behind it, and two equally good
 solutions then differ by about a percent on a model this small.
 """
@@ -25,7 +25,7 @@ TOLERANCE = 0.005
 CASES = [  # method, what it is given, what feeds a block
     ("wanda", "2:4", "compressed"),
     ("wanda", "50%", "compressed"),
-    ("sparsegpt", "2:4", "compressed"),
+    ("sparsegpt", "2:4", "dense"),
     ("sparsegpt", "50%", "dense"),
     ("gptq", "int4", "dense"),
     ("gptq", "int3:g32", "dense"),
