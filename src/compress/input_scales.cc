@@ -23,23 +23,6 @@ InputQuantization quantization_of(const LayerPlan& plan, const InputRange& range
 
 }  // namespace
 
-LinearLayer FinishedWeights::linear(const LinearInfo& info) const {
-  const bool planned = std::ranges::any_of(plan_.layers, [&](const PlannedLayer& layer) {
-    return layer.info.name == info.name && layer.plan.changes_weights();
-  });
-  if (!planned) return base_.linear(info);
-  auto found = store_.find(info.name, info.outputs, info.inputs);
-  if (!found) throw Error("layer " + info.name, "its finished weight cannot be read back");
-  LinearLayer layer;
-  layer.info = info;
-  layer.terms.emplace_back(DenseTerm{std::move(found->values)});
-  if (info.bias) {
-    const Matrix bias = base_.parameter(info.name + ".bias");
-    layer.bias.assign(bias.values().begin(), bias.values().end());
-  }
-  return layer;
-}
-
 InputQuantizations input_quantizations(const Model& model, const WeightSource& weights,
                                        const CompressionPlan& plan, const Calibration* calibration,
                                        Context& context) {

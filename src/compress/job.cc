@@ -258,12 +258,14 @@ CompressionResult compress_model(const Model& source, const Recipe& recipe,
   }
   const auto vectors =
       blocks ? blocks->take_refits(model, result) : std::map<std::string, std::vector<float>>();
-  ReplacedWeights refitted(model.weights(), std::nullopt);
-  for (const auto& [tensor, values] : vectors) refitted.replace_vector(tensor, values);
-  result.inputs =
-      blocks ? input_quantizations(model, FinishedWeights(refitted, result.plan, blocks->layers()),
-                                   result.plan, job.calibration, context)
-             : input_quantizations(model, refitted, result.plan, nullptr, context);
+  ReplacedWeights finished(model.weights(), std::nullopt);
+  for (const auto& [tensor, values] : vectors) finished.replace_vector(tensor, values);
+  for (const PlannedLayer& layer : result.plan.layers) {
+    if (!blocks || layer.info.block < 0 || !layer.plan.changes_weights()) continue;
+    finished.replace(layer.info.name, [&] { return std::move(blocks->take(layer).values); });
+  }
+  result.inputs = input_quantizations(model, finished, result.plan,
+                                      blocks ? job.calibration : nullptr, context);
   FolderWriter writer(folder, plan_like(checkpoint));
   int64_t total = 0;
   for (const StoredTensor& tensor : checkpoint.tensors()) total += element_count(tensor.shape);

@@ -19,7 +19,7 @@ LinearLayer ReplacedWeights::linear(const LinearInfo& info) const {
     layer = base_.linear(info);
   } else {
     layer.info = info;
-    layer.terms.emplace_back(DenseTerm{Matrix::copy_of(found->second.view())});
+    layer.terms.emplace_back(DenseTerm{found->second()});
     layer.activation = activation_;
   }
   if (info.bias) {

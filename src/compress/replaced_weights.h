@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +21,12 @@ class ReplacedWeights : public WeightSource {
 
   /// `values`: outputs x inputs, by module name.
   void replace(const std::string& layer, Matrix values) {
+    replace(layer, [kept = std::make_shared<const Matrix>(std::move(values))] {
+      return Matrix::copy_of(kept->view());
+    });
+  }
+  /// The same read when they are needed; called from several threads at once.
+  void replace(const std::string& layer, std::function<Matrix()> values) {
     values_.insert_or_assign(layer, std::move(values));
   }
 
@@ -37,7 +45,7 @@ class ReplacedWeights : public WeightSource {
  private:
   const WeightSource& base_;
   std::optional<NumberFormat> activation_;
-  std::map<std::string, Matrix, std::less<>> values_;
+  std::map<std::string, std::function<Matrix()>, std::less<>> values_;
   std::map<std::string, std::vector<float>, std::less<>> vectors_;
 };
 

@@ -1,8 +1,6 @@
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "core/file_map.h"
@@ -14,21 +12,10 @@ namespace {
 
 using nlohmann::json;
 
-const char* const kFolder = SCANT_SOURCE_DIR "/tests/goldens/models";
-
-std::vector<std::string> model_names() {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(kFolder)) {
-    names.push_back(entry.path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 class Families : public testing::TestWithParam<std::string> {};
 
 TEST_P(Families, LogitsAreThoseOfTransformers) {
-  const std::string folder = fmt::format("{}/{}", kFolder, GetParam());
+  const std::string folder = fixture(GetParam());
   const json expected = json::parse(read_file(folder + "/expected.json"));
   const auto model = Model::open(folder);
   const Matrix values = logits_of(*model, expected["ids"].get<std::vector<int32_t>>());
@@ -43,13 +30,13 @@ TEST_P(Families, LogitsAreThoseOfTransformers) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Families, testing::ValuesIn(model_names()),
+INSTANTIATE_TEST_SUITE_P(Models, Families, testing::ValuesIn(fixture_names()),
                          [](const auto& test) { return test.param; });
 
 TEST(AllFamilies, HaveAFixtureEach) {
   std::vector<std::string> missing = supported_architectures();
-  for (const std::string& name : model_names()) {
-    const auto model = Model::open(fmt::format("{}/{}", kFolder, name));
+  for (const std::string& name : fixture_names()) {
+    const auto model = Model::open(fixture(name));
     std::erase(missing, model->facts().architecture);
   }
   EXPECT_TRUE(missing.empty()) << missing.front();

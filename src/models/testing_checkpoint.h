@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -19,6 +20,16 @@ namespace scant {
 
 inline std::string fixture(const std::string& name) {
   return SCANT_SOURCE_DIR "/tests/goldens/models/" + name;
+}
+
+/// Every fixture, one per family and option.
+inline std::vector<std::string> fixture_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(fixture(""))) {
+    names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 /// A copy of a checkpoint in memory, free to be edited.

@@ -1,9 +1,7 @@
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
 #include "core/random.h"
 #include "kernels/activation/activation.h"
@@ -13,20 +11,14 @@
 namespace scant {
 namespace {
 
-const char* const kFolder = SCANT_SOURCE_DIR "/tests/goldens/models";
-
 std::vector<std::string> model_names() {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(kFolder)) {
-    names.push_back(entry.path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
+  std::vector<std::string> names = fixture_names();
   names.emplace_back("rotated_down");
   return names;
 }
 
 std::unique_ptr<Model> open_model(const std::string& name) {
-  if (name != "rotated_down") return Model::open(fmt::format("{}/{}", kFolder, name));
+  if (name != "rotated_down") return Model::open(fixture(name));
   LinearInputs inputs;  // of a fixture with 44 values there
   inputs.rotations.emplace("model.layers.0.mlp.down_proj", std::make_shared<Rotation>(44, 1));
   return Model::from_checkpoint(Checkpoint::open(fixture("llama")), std::move(inputs));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/cpu.h"
+#include "formats/best_scale.h"
 #include "formats/block_codec.h"
 #include "ops/quantize/table.h"
 #include "ops/sparsify/table.h"
@@ -361,19 +362,9 @@ template <typename ErrorOf>
 BlockScale RowPass::best_scale(const BlockStatistics& statistics, float second,
                                const ErrorOf& error) const {
   const QuantizePlan& plan = *steps_.plan;
-  BlockScale best = plan.candidate(statistics, second, 0);
-  if (!plan.format().mse) return best;
-  double least = error(effective_scale(best, second));
-  for (int i = 1; i < plan.candidates(); ++i) {
-    const BlockScale candidate = plan.candidate(statistics, second, i);
-    if (candidate.scale == best.scale && candidate.zero_point == best.zero_point) continue;
-    const double squared = error(effective_scale(candidate, second));
-    if (squared < least) {
-      least = squared;
-      best = candidate;
-    }
-  }
-  return best;
+  return least_error_scale(
+      plan.format().mse ? plan.candidates() : 1, second,
+      [&](int i) { return plan.candidate(statistics, second, i); }, error);
 }
 
 float RowPass::second_level_scale(int64_t r, int64_t blocks, const Scratch& scratch) {
