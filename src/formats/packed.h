@@ -1,0 +1,103 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/tensor.h"
+#include "formats/mask.h"
+#include "formats/number_format.h"
+#include "formats/pattern.h"
+#include "formats/quantized.h"
+#include "formats/size.h"
+
+namespace scant {
+
+/// The runs of bytes that a stored matrix consists of, in the order of docs/formats/layouts.md.
+enum class PackedPart : uint8_t {
+  kPositions,
+  kCodes,
+  kScales,
+  kZeroPoints,
+  kConstants,
+  kColumnFactors
+};
+inline constexpr size_t kPackedParts = 6;
+/// "positions", "codes", "scales", "zero_points", "constants", "column_factors".
+std::string_view packed_part_name(PackedPart part);
+
+/// What a stored matrix is, apart from its bytes.
+struct PackedSpec {
+  NumberFormat format;
+  std::optional<SparsityPattern> pattern;  ///< nothing: dense
+  std::string layout;                      ///< a name of all_layouts.h
+  int64_t rows = 0;
+  int64_t cols = 0;
+  bool column_factors = false;  ///< a float16 factor per column after decoding
+
+  /// Weights whose codes are stored, apart from what fills ragged blocks.
+  int64_t kept() const { return pattern ? pattern->most_kept(rows, cols) : rows * cols; }
+  /// Bytes of all parts: what is written equals it. Throws Error if the layout cannot hold it.
+  StoredSize size() const;
+};
+
+/// What a reader of some layouts derives from the positions, once.
+struct PackedIndex {
+  /// bitmask: kept weights before row i, rows + 1 of them; structured: the place of row (column) i
+  /// among the kept ones, or -1; block layouts: the place of block i among the kept ones, or -1.
+  std::vector<int64_t> places;
+};
+
+/// A matrix as it is stored. Copies share the bytes.
+class PackedMatrix {
+ public:
+  using Parts = std::array<std::span<const std::byte>, kPackedParts>;
+
+  /// Takes bytes that `owner` keeps alive and checks all that a reader relies on: sizes, positions
+  /// (ranks in range, positions rising, counts as the pattern says), codes that the element has,
+  /// finite scales. Throws Error saying which part is wrong. Reads positions, scales and, where an
+  /// element does not use all of them, codes.
+  PackedMatrix(PackedSpec spec, const Parts& parts, std::shared_ptr<const void> owner);
+
+  const PackedSpec& spec() const { return spec_; }
+  int64_t rows() const { return spec_.rows; }
+  int64_t cols() const { return spec_.cols; }
+  std::span<const std::byte> part(PackedPart part) const {
+    return parts_[static_cast<size_t>(part)];
+  }
+  const PackedIndex& index() const { return index_; }
+  int64_t bytes() const;
+
+  /// The code of each weight of a row in its low bits (the zero code where pruned; the bits of the
+  /// value for fp32, bf16, fp16) and whether it is kept. `codes` and `keep`: cols values each.
+  void read_row(int64_t row, std::span<uint32_t> codes, std::span<uint8_t> keep) const;
+  /// What codes of block `block` of `row` are multiplied by: stored scale times tensor scale.
+  /// Blocks are those of the number format, counted within the row.
+  BlockScale scale(int64_t row, int64_t block) const;
+  /// Factor of a column; 1 without column factors.
+  float column_factor(int64_t col) const;
+
+  /// Values of rows [begin, begin + out.rows): exactly what was simulated. Any layout; the plain
+  /// definition that kernels are compared with.
+  void unpack_rows(int64_t begin, MatrixView out) const;
+
+ private:
+  PackedSpec spec_;
+  Parts parts_;
+  std::shared_ptr<const void> owner_;
+  PackedIndex index_;
+};
+
+/// Packs codes and scales (or plain values) in the smallest layout that can hold them, or in the
+/// one named `layout`. `mask`: null for a dense matrix. Throws Error if no layout, or not this one,
+/// can hold the combination.
+PackedMatrix pack(const QuantizedMatrix& quantized, const Mask* mask,
+                  const std::optional<SparsityPattern>& pattern, std::string_view layout = {});
+
+}  // namespace scant
