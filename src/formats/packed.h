@@ -54,6 +54,8 @@ struct PackedIndex {
   std::vector<int64_t> places;
 };
 
+struct LayoutFunctions;
+
 /// A matrix as it is stored. Copies share the bytes.
 class PackedMatrix {
  public:
@@ -61,8 +63,8 @@ class PackedMatrix {
 
   /// Takes bytes that `owner` keeps alive and checks all that a reader relies on: sizes, positions
   /// (ranks in range, positions rising, counts as the pattern says), codes that the element has,
-  /// finite scales. Throws Error saying which part is wrong. Reads positions, scales and, where an
-  /// element does not use all of them, codes.
+  /// scales that keep values finite. Throws Error saying which part is wrong. Reads positions,
+  /// scales and, where an element does not use all of them, codes; plain values are not looked at.
   PackedMatrix(PackedSpec spec, const Parts& parts, std::shared_ptr<const void> owner);
 
   const PackedSpec& spec() const { return spec_; }
@@ -91,6 +93,7 @@ class PackedMatrix {
   PackedSpec spec_;
   Parts parts_;
   std::shared_ptr<const void> owner_;
+  const LayoutFunctions* layout_;
   PackedIndex index_;
 };
 

@@ -23,7 +23,7 @@ template <typename Layout>
 StoredSize size_in(int64_t rows, int64_t cols, std::string_view format, std::string_view pattern) {
   const NumberFormat numbers = weights(format);
   const SparsityPattern sparsity = SparsityPattern::parse(pattern);
-  return Layout::size({rows, cols, numbers, &sparsity, sparsity.most_kept(rows, cols)});
+  return layout_size<Layout>({rows, cols, numbers, &sparsity, sparsity.most_kept(rows, cols)});
 }
 
 Mask random_selection(const SparsityPattern& pattern, int64_t rows, int64_t cols) {
@@ -174,7 +174,7 @@ TEST(StoredSize, EveryLayoutTakesTheBytesThatAWriterWouldCount) {
         const NumberFormat format = weights(spelling);
         AllLayouts::for_each([&]<typename Layout>() {
           if (Layout::refusal(format, &pattern)) return;
-          const StoredSize size = Layout::size({rows, cols, format, &pattern, mask.kept()});
+          const StoredSize size = layout_size<Layout>({rows, cols, format, &pattern, mask.kept()});
           ASSERT_EQ(size.total(), count_bytes(Layout::kName, format, pattern, mask))
               << Layout::kName << " " << spelling << " " << pattern.spelling() << " " << rows
               << " x " << cols;

@@ -1,15 +1,13 @@
 #pragma once
 
-#include "formats/layouts/stored_parts.h"
+#include "formats/layouts/layout.h"
 
 namespace scant {
 
 /// Every weight's code, kept or not; a pruned weight is the code of zero.
 ///
-///   codes   row 0: c(0,0) c(0,1) ... c(0,cols-1), filled up to a byte; row 1: ...
+///   codes   a run per row: c(r,0) c(r,1) ... c(r,cols-1)
 ///   scales  one per block of the format, row by row; zero points and constants after them
-///
-/// Codes are packed from the low bit of a byte upwards; a code may straddle bytes.
 struct DenseLayout {
   static constexpr std::string_view kName = "dense";
   static constexpr std::string_view kMeaning = "the code of every weight, zero where pruned";
@@ -19,14 +17,17 @@ struct DenseLayout {
     if (pattern == nullptr || format.rules().has_zero) return std::nullopt;
     return "it has no code for zero, so a layout that stores no mask cannot prune";
   }
-
-  static StoredSize size(const StoredMatrix& matrix) {
-    StoredSize size;
-    StoredMatrix every = matrix;
-    every.kept = matrix.rows * matrix.cols;
-    add_codes(size, every, matrix.rows * bytes_of(matrix.cols * matrix.format.code_bits()));
-    add_scales(size, matrix, all_scales(matrix));
-    return size;
+  static LayoutExtent extent(const StoredMatrix& matrix) {
+    return {.kept = matrix.rows * matrix.cols,
+            .code_bytes = matrix.rows * bytes_of(matrix.cols * matrix.format.code_bits()),
+            .scales = all_scales(matrix)};
+  }
+  static void write(const PackedSpec& spec, const CodeRows& rows, PackedBytes& out);
+  static PackedIndex index(const LayoutView&) { return {}; }
+  static void read_row(const LayoutView& view, int64_t row, std::span<uint32_t> codes,
+                       std::span<uint8_t> keep);
+  static int64_t scale_place(const LayoutView& view, int64_t row, int64_t block) {
+    return place_among_all(view.spec, row, block);
   }
 };
 

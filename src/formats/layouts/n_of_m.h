@@ -1,13 +1,14 @@
 #pragma once
 
-#include "formats/layouts/stored_parts.h"
+#include "formats/layouts/layout.h"
 
 namespace scant {
 
 /// N:M with one number per group that says which N of its M weights are kept.
 ///
-///   positions  row 0: the rank of group 0, of group 1, ..., filled up to a byte; row 1: ...
-///   codes      row 0: the min(N, r) kept codes of each group, filled up to a byte; row 1: ...
+///   positions  row 0: bit 0 of the rank of group 0, of group 1, ...; then bit 1 of the ranks, ...;
+///              filled up to a byte at the end; row 1: ...
+///   codes      a run per row: the min(N, r) kept codes of each group
 ///   scales     one per block of the format, row by row; zero points and constants after them
 ///
 /// The rank of kept positions p_1 < ... < p_N is sum C(p_i, i) (the combinatorial number system, in
@@ -22,7 +23,14 @@ struct NOfMLayout {
 
   static std::optional<std::string> refusal(const NumberFormat& format,
                                             const SparsityPattern* pattern);
-  static StoredSize size(const StoredMatrix& matrix);
+  static LayoutExtent extent(const StoredMatrix& matrix);
+  static void write(const PackedSpec& spec, const CodeRows& rows, PackedBytes& out);
+  static PackedIndex index(const LayoutView& view);
+  static void read_row(const LayoutView& view, int64_t row, std::span<uint32_t> codes,
+                       std::span<uint8_t> keep);
+  static int64_t scale_place(const LayoutView& view, int64_t row, int64_t block) {
+    return place_among_all(view.spec, row, block);
+  }
   /// ceil(log2 C(m, n)), 0 <= n <= m <= kLargestGroup.
   static int rank_bits(int64_t m, int64_t n);
 };
@@ -41,7 +49,14 @@ struct NOfMPositionsLayout {
 
   static std::optional<std::string> refusal(const NumberFormat& format,
                                             const SparsityPattern* pattern);
-  static StoredSize size(const StoredMatrix& matrix);
+  static LayoutExtent extent(const StoredMatrix& matrix);
+  static void write(const PackedSpec& spec, const CodeRows& rows, PackedBytes& out);
+  static PackedIndex index(const LayoutView& view);
+  static void read_row(const LayoutView& view, int64_t row, std::span<uint32_t> codes,
+                       std::span<uint8_t> keep);
+  static int64_t scale_place(const LayoutView& view, int64_t row, int64_t block) {
+    return place_among_all(view.spec, row, block);
+  }
 };
 
 }  // namespace scant

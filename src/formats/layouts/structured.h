@@ -1,13 +1,13 @@
 #pragma once
 
-#include "formats/layouts/stored_parts.h"
+#include "formats/layouts/layout.h"
 
 namespace scant {
 
 /// The rows or columns that are kept as a smaller dense matrix, and one bit per row or column.
 ///
 ///   positions  bit i (low bit first) is 1 if row (column) i is kept, filled up to a byte
-///   codes      the kept rows (columns) as in dense, each row filled up to a byte
+///   codes      a run per kept row: the codes of its (kept) columns
 ///   scales     of the kept rows only, where every row has its own; where columns are pruned one
 ///              per block of the format, whose groups count the columns of the whole matrix.
 ///              Zero points in the same order, constants after them
@@ -21,20 +21,12 @@ struct StructuredLayout {
     }
     return "it is for whole rows or columns";
   }
-
-  static StoredSize size(const StoredMatrix& matrix) {
-    const auto& pattern = std::get<StructuredPattern>(matrix.pattern->pattern);
-    const bool by_row = pattern.axis == StructuredPattern::Axis::kRows;
-    const int64_t rows = by_row ? pattern.kept_units(matrix.rows) : matrix.rows;
-    const int64_t cols = by_row ? matrix.cols : pattern.kept_units(matrix.cols);
-    StoredMatrix packed = matrix;
-    packed.kept = rows * cols;
-    StoredSize size;
-    size.positions = bytes_of(by_row ? matrix.rows : matrix.cols);
-    add_codes(size, packed, rows * bytes_of(cols * matrix.format.code_bits()));
-    add_scales(size, matrix, matrix.format.block_count(rows, matrix.cols));
-    return size;
-  }
+  static LayoutExtent extent(const StoredMatrix& matrix);
+  static void write(const PackedSpec& spec, const CodeRows& rows, PackedBytes& out);
+  static PackedIndex index(const LayoutView& view);
+  static void read_row(const LayoutView& view, int64_t row, std::span<uint32_t> codes,
+                       std::span<uint8_t> keep);
+  static int64_t scale_place(const LayoutView& view, int64_t row, int64_t block);
 };
 
 }  // namespace scant

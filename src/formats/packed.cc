@@ -1,0 +1,402 @@
+#include "formats/packed.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "core/dtype.h"
+#include "core/error.h"
+#include "formats/all_layouts.h"
+#include "formats/block_codec.h"
+#include "formats/elements/mini_float.h"
+
+namespace scant {
+
+/// A layout's functions, chosen once by its name.
+struct LayoutFunctions {
+  std::string_view name;
+  LayoutExtent (*extent)(const StoredMatrix&);
+  StoredSize (*size)(const StoredMatrix&);
+  void (*write)(const PackedSpec&, const CodeRows&, PackedBytes&);
+  PackedIndex (*index)(const LayoutView&);
+  void (*read_row)(const LayoutView&, int64_t, std::span<uint32_t>, std::span<uint8_t>);
+  int64_t (*scale_place)(const LayoutView&, int64_t, int64_t);
+  std::optional<std::string> (*refusal)(const NumberFormat&, const SparsityPattern*);
+};
+
+namespace {
+
+template <PackedLayout Layout>
+constexpr LayoutFunctions kFunctions = {Layout::kName,       Layout::extent, layout_size<Layout>,
+                                        Layout::write,       Layout::index,  Layout::read_row,
+                                        Layout::scale_place, Layout::refusal};
+
+/// Throws Error listing the names if there is no such layout, or its sentence if it cannot hold
+/// the combination.
+const LayoutFunctions& functions_of(const PackedSpec& spec) {
+  const LayoutFunctions* found = nullptr;
+  std::string known;
+  AllLayouts::for_each([&]<typename Layout>() {
+    if (Layout::kName == spec.layout) found = &kFunctions<Layout>;
+    known += (known.empty() ? "" : ", ") + std::string(Layout::kName);
+  });
+  if (found == nullptr) {
+    throw Error("layout",
+                fmt::format("there is no \"{}\"; expected one of {}", spec.layout, known));
+  }
+  if (const auto reason = found->refusal(spec.format, spec.pattern ? &*spec.pattern : nullptr)) {
+    throw Error("layout", fmt::format("{} cannot hold this: {}", spec.layout, *reason));
+  }
+  return *found;
+}
+
+StoredMatrix stored_matrix(const PackedSpec& spec) {
+  return {spec.rows, spec.cols, spec.format, spec.pattern ? &*spec.pattern : nullptr, spec.kept()};
+}
+
+std::array<int64_t, kPackedParts> part_bytes(const PackedSpec& spec) {
+  const LayoutExtent extent = functions_of(spec).extent(stored_matrix(spec));
+  const NumberFormat& format = spec.format;
+  return {extent.position_bytes,
+          extent.code_bytes,
+          extent.scales * bytes_of(format.scale_bits()),
+          bytes_of(extent.scales * format.zero_point_bits()),
+          format.tensor_scale_count(spec.rows) * static_cast<int64_t>(sizeof(float)),
+          spec.column_factors ? 2 * spec.cols : 0};
+}
+
+template <typename T>
+T load(std::span<const std::byte> bytes, int64_t index) {
+  T value;
+  std::memcpy(&value, bytes.data() + static_cast<size_t>(index) * sizeof value, sizeof value);
+  return value;
+}
+
+const MiniFloat& e4m3() {
+  static const MiniFloat number{4, 3, 1};
+  return number;
+}
+
+float load_scale(std::span<const std::byte> bytes, int64_t index, ScaleStorage storage) {
+  switch (storage) {
+    case ScaleStorage::kF32:
+      return load<float>(bytes, index);
+    case ScaleStorage::kBF16:
+      return bf16_to_f32(load<uint16_t>(bytes, index));
+    case ScaleStorage::kF16:
+      return f16_to_f32(load<uint16_t>(bytes, index));
+    case ScaleStorage::kE8M0: {
+      const auto exponent = load<uint8_t>(bytes, index);
+      return exponent == 255 ? std::nanf("") : std::ldexp(1.0f, exponent - 127);
+    }
+    case ScaleStorage::kE4M3:
+      break;
+  }
+  const auto code = load<uint8_t>(bytes, index);
+  return (code & 0x7fu) == 0x7fu ? std::nanf("") : e4m3().value(code);
+}
+
+template <typename T>
+void store(std::span<std::byte> bytes, int64_t index, T value) {
+  std::memcpy(bytes.data() + static_cast<size_t>(index) * sizeof value, &value, sizeof value);
+}
+
+void store_scale(std::span<std::byte> bytes, int64_t index, ScaleStorage storage, float scale) {
+  switch (storage) {
+    case ScaleStorage::kF32:
+      return store(bytes, index, scale);
+    case ScaleStorage::kBF16:
+      return store(bytes, index, f32_to_bf16(scale));
+    case ScaleStorage::kF16:
+      return store(bytes, index, f32_to_f16(scale));
+    case ScaleStorage::kE8M0:
+      return store(bytes, index, static_cast<uint8_t>(std::ilogb(scale) + 127));
+    case ScaleStorage::kE4M3:
+      return store(bytes, index, e4m3().nearest(scale));
+  }
+}
+
+/// Values of a block in one row.
+int64_t block_width(const PackedSpec& spec) {
+  const Granularity& granularity = spec.format.granularity;
+  return granularity.kind == Granularity::Kind::kGroup ? granularity.size : spec.cols;
+}
+
+int64_t blocks_in_row(const PackedSpec& spec) {
+  if (spec.format.is_plain() || spec.cols == 0) return 0;
+  return (spec.cols + block_width(spec) - 1) / block_width(spec);
+}
+
+LayoutView view_of(const PackedSpec& spec, const PackedMatrix::Parts& parts,
+                   const PackedIndex* index) {
+  return {spec, parts[static_cast<size_t>(PackedPart::kPositions)],
+          parts[static_cast<size_t>(PackedPart::kCodes)], index};
+}
+
+void check_sizes(const PackedSpec& spec, const PackedMatrix::Parts& parts) {
+  const auto expected = part_bytes(spec);
+  for (size_t i = 0; i < kPackedParts; ++i) {
+    if (std::cmp_equal(parts[i].size(), expected[i])) continue;
+    throw Error(
+        "", fmt::format("{} take {} bytes; expected {} for {} x {} {}{} in {}",
+                        packed_part_name(static_cast<PackedPart>(i)), parts[i].size(), expected[i],
+                        spec.rows, spec.cols, spec.format.spelling(),
+                        spec.pattern ? " with " + spec.pattern->spelling() : "", spec.layout));
+  }
+}
+
+/// Which codes have values of the element: not NaN, not the lowest integer of a narrow grid.
+std::array<bool, 256> codes_in_range(const NumberFormat& format) {
+  std::array<bool, 256> known{};
+  std::visit(
+      [&]<typename T>(const T& element) {
+        if constexpr (CodedElement<T>) {
+          for (int code = 0; code < 1 << element.code_bits(); ++code) {
+            const float value = element.code_value(static_cast<uint8_t>(code));
+            known[static_cast<size_t>(code)] =
+                value >= element.smallest() && value <= element.largest();
+          }
+        }
+      },
+      format.element);
+  return known;
+}
+
+/// Whether every byte of codes that do not straddle pieces is made of codes in range. Filling is
+/// the code 0, which every element has.
+bool bytes_in_range(std::span<const std::byte> codes, int bits,
+                    const std::array<bool, 256>& known) {
+  if (CodePieces(bits).count > 1) return false;  // not known
+  std::array<bool, 256> bytes{};
+  for (size_t byte = 0; byte < bytes.size(); ++byte) {
+    bytes[byte] = true;
+    for (int bit = 0; bit < 8; bit += bits) {
+      bytes[byte] = bytes[byte] && known[(byte >> bit) & ((1u << bits) - 1u)];
+    }
+  }
+  return std::ranges::all_of(codes,
+                             [&](std::byte byte) { return bytes[std::to_integer<size_t>(byte)]; });
+}
+
+void check_codes(const PackedMatrix& matrix) {
+  const PackedSpec& spec = matrix.spec();
+  const int bits = spec.format.code_bits();
+  const auto known = codes_in_range(spec.format);
+  if (spec.format.is_plain() || std::ranges::count(known, true) == 1 << bits) return;
+  if (bytes_in_range(matrix.part(PackedPart::kCodes), bits, known)) return;
+  std::vector<uint32_t> codes(static_cast<size_t>(spec.cols));
+  std::vector<uint8_t> keep(codes.size());
+  for (int64_t r = 0; r < spec.rows; ++r) {
+    matrix.read_row(r, codes, keep);
+    for (size_t c = 0; c < codes.size(); ++c) {
+      if (keep[c] == 0 || known[codes[c]]) continue;
+      throw Error("", fmt::format("the code at row {}, column {} is {}, which {} does not have", r,
+                                  c, codes[c], spec.format.element_name()));
+    }
+  }
+}
+
+/// Every value of a code stays finite.
+void check_scales(const PackedMatrix& matrix) {
+  const PackedSpec& spec = matrix.spec();
+  const float reach = std::visit(
+      []<typename T>(const T& element) {
+        if constexpr (CodedElement<T>) {
+          return std::max(element.largest(), -element.smallest());
+        } else {
+          return 0.0f;
+        }
+      },
+      spec.format.element);
+  for (int64_t r = 0; r < spec.rows; ++r) {
+    for (int64_t b = 0; b < blocks_in_row(spec); ++b) {
+      const float scale = matrix.scale(r, b).scale;
+      if (std::isfinite(scale * reach)) continue;
+      throw Error("", fmt::format("the scale of row {}, block {} is {}; expected one that keeps "
+                                  "values finite",
+                                  r, b, scale));
+    }
+  }
+  for (int64_t c = 0; spec.column_factors && c < spec.cols; ++c) {
+    if (!std::isfinite(matrix.column_factor(c))) {
+      throw Error("", fmt::format("the factor of column {} is not finite", c));
+    }
+  }
+}
+
+struct OwnedParts {
+  std::array<std::vector<std::byte>, kPackedParts> bytes;
+  PackedMatrix::Parts views() const {
+    PackedMatrix::Parts parts;
+    for (size_t i = 0; i < kPackedParts; ++i) parts[i] = bytes[i];
+    return parts;
+  }
+};
+
+/// Scales, zero points, constants and column factors in the places of the layout.
+void write_scales(const PackedSpec& spec, const QuantizedMatrix& quantized, OwnedParts& parts) {
+  const LayoutFunctions& layout = functions_of(spec);
+  const auto sizes = part_bytes(spec);
+  for (size_t i = static_cast<size_t>(PackedPart::kScales); i < kPackedParts; ++i) {
+    parts.bytes[i].resize(static_cast<size_t>(sizes[i]));
+  }
+  auto& scales = parts.bytes[static_cast<size_t>(PackedPart::kScales)];
+  auto& zero_points = parts.bytes[static_cast<size_t>(PackedPart::kZeroPoints)];
+  const PackedIndex index = layout.index(view_of(spec, parts.views(), nullptr));
+  const LayoutView view = view_of(spec, parts.views(), &index);
+  const int width = spec.format.zero_point_bits();
+  int64_t last = -1;  // one scale for the whole matrix is met in every row
+  for (int64_t r = 0; r < spec.rows; ++r) {
+    for (int64_t b = 0; b < blocks_in_row(spec); ++b) {
+      const int64_t place = layout.scale_place(view, r, b);
+      if (place < 0 || place == last) continue;
+      last = place;
+      const auto from = static_cast<size_t>(quantized.block_of(r, b * block_width(spec)));
+      store_scale(scales, place, spec.format.scale_storage, quantized.scales[from]);
+      if (width == 0) continue;
+      put_bits(zero_points, place * width, width,
+               static_cast<uint32_t>(quantized.zero_points[from]));
+    }
+  }
+  auto& constants = parts.bytes[static_cast<size_t>(PackedPart::kConstants)];
+  for (size_t i = 0; i < quantized.tensor_scales.size(); ++i) {
+    store(std::span(constants), static_cast<int64_t>(i), quantized.tensor_scales[i]);
+  }
+  auto& factors = parts.bytes[static_cast<size_t>(PackedPart::kColumnFactors)];
+  for (size_t c = 0; c < quantized.column_factors.size(); ++c) {
+    store(std::span(factors), static_cast<int64_t>(c), f32_to_f16(quantized.column_factors[c]));
+  }
+}
+
+void check_mask(const QuantizedMatrix& quantized, const Mask* mask,
+                const std::optional<SparsityPattern>& pattern) {
+  if (pattern.has_value() != (mask != nullptr)) {
+    throw Error("pack", "a mask and a sparsity pattern belong together");
+  }
+  if (mask != nullptr && (mask->rows != quantized.rows || mask->cols != quantized.cols)) {
+    throw Error("pack", fmt::format("a mask of {} x {} for a matrix of {} x {}", mask->rows,
+                                    mask->cols, quantized.rows, quantized.cols));
+  }
+  const bool filled = pattern && !std::holds_alternative<BlockPattern>(pattern->pattern);
+  if (filled && !quantized.format.rules().has_zero &&
+      mask->kept() < pattern->most_kept(mask->rows, mask->cols)) {
+    throw Error("pack", fmt::format("{} has no code of zero for the weights that the mask prunes "
+                                    "beyond its pattern",
+                                    quantized.format.element_name()));
+  }
+}
+
+}  // namespace
+
+std::string_view packed_part_name(PackedPart part) {
+  constexpr std::array<std::string_view, kPackedParts> kNames = {
+      "positions", "codes", "scales", "zero_points", "constants", "column_factors"};
+  return kNames[static_cast<size_t>(part)];
+}
+
+StoredSize PackedSpec::size() const {
+  StoredSize size = functions_of(*this).size(stored_matrix(*this));
+  if (column_factors) size.column_factors = 2 * cols;
+  return size;
+}
+
+PackedMatrix::PackedMatrix(PackedSpec spec, const Parts& parts, std::shared_ptr<const void> owner)
+    : spec_(std::move(spec)),
+      parts_(parts),
+      owner_(std::move(owner)),
+      layout_(&functions_of(spec_)) {
+  check_sizes(spec_, parts_);
+  index_ = layout_->index(view_of(spec_, parts_, nullptr));
+  check_scales(*this);
+  check_codes(*this);
+}
+
+int64_t PackedMatrix::bytes() const {
+  int64_t total = 0;
+  for (const auto& part : parts_) total += static_cast<int64_t>(part.size());
+  return total;
+}
+
+void PackedMatrix::read_row(int64_t row, std::span<uint32_t> codes, std::span<uint8_t> keep) const {
+  layout_->read_row(view_of(spec_, parts_, &index_), row, codes, keep);
+}
+
+BlockScale PackedMatrix::scale(int64_t row, int64_t block) const {
+  const int64_t place = layout_->scale_place(view_of(spec_, parts_, &index_), row, block);
+  if (place < 0) return {0.0f, 0};
+  const NumberFormat& format = spec_.format;
+  BlockScale scale{load_scale(part(PackedPart::kScales), place, format.scale_storage), 0};
+  if (const int width = format.zero_point_bits(); width > 0) {
+    scale.zero_point =
+        static_cast<int32_t>(get_bits(part(PackedPart::kZeroPoints), place * width, width));
+  }
+  const auto constants = part(PackedPart::kConstants);
+  return constants.empty() ? scale : effective_scale(scale, load<float>(constants, 0));
+}
+
+float PackedMatrix::column_factor(int64_t col) const {
+  const auto factors = part(PackedPart::kColumnFactors);
+  return factors.empty() ? 1.0f : f16_to_f32(load<uint16_t>(factors, col));
+}
+
+void PackedMatrix::unpack_rows(int64_t begin, MatrixView out) const {
+  std::vector<uint32_t> codes(static_cast<size_t>(spec_.cols));
+  std::vector<uint8_t> keep(codes.size());
+  std::visit(
+      [&]<typename T>(const T& element) {
+        for (int64_t r = 0; r < out.rows; ++r) {
+          read_row(begin + r, codes, keep);
+          float* values = out.row(r);
+          if constexpr (UncodedElement<T>) {
+            for (size_t c = 0; c < codes.size(); ++c) {
+              values[c] = element.dtype == DType::kF32 ? std::bit_cast<float>(codes[c])
+                          : element.dtype == DType::kBF16
+                              ? bf16_to_f32(static_cast<uint16_t>(codes[c]))
+                              : f16_to_f32(static_cast<uint16_t>(codes[c]));
+            }
+          } else {
+            const BlockCodec<T> codec(element, spec_.format);
+            const int64_t width = block_width(spec_);
+            for (int64_t b = 0; b < blocks_in_row(spec_); ++b) {
+              const BlockScale block = scale(begin + r, b);
+              for (int64_t c = b * width; c < std::min(spec_.cols, (b + 1) * width); ++c) {
+                const auto at = static_cast<size_t>(c);
+                const float value = codec.value(static_cast<uint8_t>(codes[at]), block);
+                values[c] = keep[at] != 0 ? value : 0.0f;
+              }
+            }
+          }
+          for (int64_t c = 0; spec_.column_factors && c < spec_.cols; ++c) {
+            values[c] *= column_factor(c);
+          }
+        }
+      },
+      spec_.format.element);
+}
+
+PackedMatrix pack(const QuantizedMatrix& quantized, const Mask* mask,
+                  const std::optional<SparsityPattern>& pattern, std::string_view layout) {
+  check_mask(quantized, mask, pattern);
+  PackedSpec spec{.format = quantized.format,
+                  .pattern = pattern,
+                  .layout = std::string(layout),
+                  .rows = quantized.rows,
+                  .cols = quantized.cols,
+                  .column_factors = !quantized.column_factors.empty()};
+  if (layout.empty()) {
+    spec.layout = stored_size(spec.rows, spec.cols, spec.format, pattern, spec.kept()).layout;
+  }
+  PackedBytes bytes;
+  functions_of(spec).write(spec, CodeRows(quantized, mask), bytes);
+  auto parts = std::make_shared<OwnedParts>();
+  parts->bytes[static_cast<size_t>(PackedPart::kPositions)] = std::move(bytes.positions);
+  parts->bytes[static_cast<size_t>(PackedPart::kCodes)] = std::move(bytes.codes);
+  write_scales(spec, quantized, *parts);
+  return {std::move(spec), parts->views(), parts};
+}
+
+}  // namespace scant
