@@ -1,0 +1,37 @@
+#pragma once
+
+#include <vector>
+
+#include "kernels/matmul/packed_matmul.h"
+
+namespace scant {
+
+/// A few rows of a weight as kernels take them: codes where they are stored or decoded into
+/// scratch, scales as float32.
+class MatmulTile {
+ public:
+  MatmulTile(const MatmulWeight& weight, const PreparedInputs& x) : weight_(weight), x_(x) {}
+
+  /// out[t * stride + i] = row begin + i times token t.
+  void multiply(const PackedMatmulRow& kernels, int64_t begin, int64_t count, Outputs out);
+
+ private:
+  /// Of what is stored, or kBytes where inputs of -128 ask for it.
+  MatmulPath path() const;
+  void load_scales(int64_t begin, int64_t count, WeightRows& rows);
+  void use_stored_codes(int64_t begin, WeightRows& rows) const;
+  void decode_bytes(int64_t begin, int64_t count, WeightRows& rows);
+  void correct_zero_points(int64_t begin, int64_t count, Outputs out);
+  /// Columns that share a scale.
+  int64_t block_width() const;
+
+  const MatmulWeight& weight_;
+  const PreparedInputs& x_;
+  std::vector<uint8_t> codes_;
+  std::vector<float> scales_;
+  std::vector<float> group_sums_;  // tokens x blocks of the inputs' values
+  std::vector<uint32_t> row_codes_;
+  std::vector<uint8_t> row_keep_;
+};
+
+}  // namespace scant

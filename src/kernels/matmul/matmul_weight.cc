@@ -1,0 +1,94 @@
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <utility>
+
+#include "formats/layouts/dense.h"
+#include "formats/layouts/n_of_m.h"
+#include "kernels/matmul/packed_matmul.h"
+
+namespace scant {
+namespace {
+
+/// Integers, times a power of two, that codes stand for.
+struct IntegerValues {
+  float unit = 1.0f;
+  std::array<int, 256> integers{};
+};
+
+/// Nothing where a code's value is not an integer of at most 8 bits times the unit.
+std::optional<IntegerValues> integer_values(const NumberFormat& format) {
+  std::optional<IntegerValues> found;
+  std::visit(
+      [&]<typename T>(const T& element) {
+        if constexpr (CodedElement<T>) {
+          for (int power = 0; power <= 8 && !found; ++power) {
+            IntegerValues values{std::ldexp(1.0f, -power), {}};
+            bool fits = true;
+            for (int code = 0; code < 1 << element.code_bits(); ++code) {
+              const float value = element.code_value(static_cast<uint8_t>(code));
+              if (value < element.smallest() || value > element.largest()) continue;  // no code
+              const float integer = std::ldexp(value, power);
+              fits = fits && integer == std::nearbyint(integer) && std::fabs(integer) <= 255.0f;
+              if (fits) values.integers[static_cast<size_t>(code)] = static_cast<int>(integer);
+            }
+            if (fits) found = values;
+          }
+        }
+      },
+      format.element);
+  return found;
+}
+
+bool is_two_four(const PackedSpec& spec) {
+  if (spec.layout != NOfMLayout::kName || spec.cols % 32 != 0) return false;
+  const auto* pattern = std::get_if<NOfMPattern>(&spec.pattern->pattern);
+  return pattern->n == 2 && pattern->m == 4;
+}
+
+/// Groups that kernels can follow.
+bool has_whole_groups(const NumberFormat& format) {
+  if (format.granularity.kind != Granularity::Kind::kGroup) return true;
+  const int64_t size = format.granularity.size;
+  return size % 32 == 0 || (size == 16 && !format.rules().zero_point);
+}
+
+}  // namespace
+
+MatmulWeight::MatmulWeight(PackedMatrix matrix) : matrix_(std::move(matrix)) {
+  const PackedSpec& spec = matrix_.spec();
+  const auto values = integer_values(spec.format);
+  const bool dense = spec.layout == DenseLayout::kName;
+  zero_points_ = spec.format.rules().zero_point;
+  if (!values || !has_whole_groups(spec.format) || spec.column_factors) return;
+  if (zero_points_ && !dense) return;  // which weights are kept is needed for the correction
+  const int bits = spec.format.code_bits();
+  shift_ = zero_points_ ? 1 << (bits - 1) : 0;
+  for (size_t code = 0; code < 256; ++code) {
+    const int value = values->integers[code] - (code < size_t{1} << bits ? shift_ : 0);
+    if (value < -128 || value > 127) return;
+    values_[code] = static_cast<int8_t>(value);
+  }
+  unit_ = values->unit;
+  path_ = MatmulPath::kBytes;
+  bool as_stored = bits == 8;  // codes are their values
+  for (int code = 0; code < 256; ++code) {
+    as_stored = as_stored && (values_[code] == static_cast<int8_t>(code) || code == 128);
+  }
+  const bool small = bits == 4 && std::ranges::all_of(std::span(values_).first(16), [](int value) {
+                       return value >= -16 && value <= 15;
+                     });
+  if (dense) {
+    direct_ = as_stored || small;
+    if (small) path_ = MatmulPath::kNibbles;
+  } else if (is_two_four(spec) && (as_stored || small)) {
+    direct_ = true;
+    path_ = small ? MatmulPath::kQuads4 : MatmulPath::kQuads8;
+  }
+}
+
+void MatmulWeight::decode_rows(int64_t begin, MatrixView out) const {
+  matrix_.unpack_rows(begin, out);
+}
+
+}  // namespace scant

@@ -1,0 +1,110 @@
+#include "kernels/matmul/packed_matmul.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/error.h"
+#include "kernels/matmul/matmul_tile.h"
+#include "kernels/select.h"
+#include "ops/gemm.h"
+
+namespace scant {
+namespace {
+
+constexpr auto kTable = std::to_array<KernelRow<PackedMatmulRow>>({
+#if defined(__x86_64__)
+  {Isa::kAvx2, &kPackedMatmulAvx2},
+#endif
+      {Isa::kPortable, &kPackedMatmulReference},
+});
+
+/// Tokens from which on a product of matrices is worth its own passes over the inputs.
+constexpr int64_t kManyTokens = 8;
+/// Rows whose codes stay in the first-level cache, or in the second for many tokens.
+constexpr int64_t kRowsOfFewTokens = 8;
+constexpr int64_t kRowsOfManyTokens = 64;
+
+void check(const MatmulWeight& weight, const PreparedInputs& x, OutputRange outputs, MatrixView y) {
+  if (x.cols() != weight.cols() || y.rows != x.tokens() || y.cols != weight.rows()) {
+    throw Error("packed matmul",
+                fmt::format("inputs {} x {} and weights {} x {} do not give {} x {}", x.tokens(),
+                            x.cols(), weight.rows(), weight.cols(), y.rows, y.cols));
+  }
+  if (outputs.begin < 0 || outputs.begin % kMatmulPiece != 0 || outputs.end < outputs.begin ||
+      outputs.end > weight.rows()) {
+    throw Error("packed matmul",
+                fmt::format("outputs {} to {} of {}; expected a multiple of {} "
+                            "to begin with",
+                            outputs.begin, outputs.end, weight.rows(), kMatmulPiece));
+  }
+}
+
+void put(const Matrix& tile, int64_t begin, int64_t count, MatrixView y, MatmulOutput output) {
+  for (int64_t t = 0; t < y.rows; ++t) {
+    float* to = y.row(t) + begin;
+    const float* from = tile.row(t);
+    if (output == MatmulOutput::kAssign) {
+      std::copy_n(from, count, to);
+    } else {
+      for (int64_t i = 0; i < count; ++i) to[i] += from[i];
+    }
+  }
+}
+
+// Rows are decoded whole pieces at a time, also of a piece that is not wanted whole: sums of a
+// product of matrices depend on its shape.
+void multiply_floats(const MatmulWeight& weight, ConstMatrixView x, OutputRange outputs,
+                     MatrixView y, MatmulOutput output) {
+  const PackedMatmulRow& kernels = select_kernel(kTable);
+  const bool many = x.rows >= kManyTokens;
+  const int64_t step = many ? kMatmulPiece : kRowsOfFewTokens;
+  Matrix rows(std::min(step, weight.rows()), weight.cols());
+  Matrix tile(x.rows, rows.rows());
+  for (int64_t begin = outputs.begin; begin < outputs.end; begin += step) {
+    const int64_t count = std::min(step, (many ? weight.rows() : outputs.end) - begin);
+    const MatrixView decoded = rows.view().rows_from(0, count);
+    weight.decode_rows(begin, decoded);
+    if (many) {
+      gemm(x, decoded, tile.view().cols_from(0, count), {.b = Transpose::kYes});
+    } else {
+      kernels.floats(decoded.data, count, decoded.cols, decoded.stride, x.data, x.rows, x.stride,
+                     {tile.data(), tile.cols()});
+    }
+    put(tile, begin, std::min(count, outputs.end - begin), y, output);
+  }
+}
+
+void multiply_integers(const MatmulWeight& weight, const PreparedInputs& x, OutputRange outputs,
+                       MatrixView y, MatmulOutput output) {
+  const PackedMatmulRow& kernels = select_kernel(kTable);
+  const int64_t step = x.tokens() >= kManyTokens ? kRowsOfManyTokens : kRowsOfFewTokens;
+  Matrix tile(x.tokens(), step);
+  MatmulTile rows(weight, x);
+  for (int64_t begin = outputs.begin; begin < outputs.end; begin += step) {
+    const int64_t count = std::min(step, outputs.end - begin);
+    rows.multiply(kernels, begin, count, {tile.data(), step});
+    put(tile, begin, count, y, output);
+  }
+}
+
+}  // namespace
+
+OutputRange piece_outputs(const MatmulWeight& weight, int64_t piece) {
+  return {piece * kMatmulPiece, std::min((piece + 1) * kMatmulPiece, weight.rows())};
+}
+
+void packed_matmul(const MatmulWeight& weight, const PreparedInputs& x, OutputRange outputs,
+                   MatrixView y, MatmulOutput output) {
+  check(weight, x, outputs, y);
+  if (x.quantized() && weight.path() != MatmulPath::kFloats) {
+    multiply_integers(weight, x, outputs, y, output);
+  } else {
+    multiply_floats(weight, x.values(), outputs, y, output);
+  }
+}
+
+std::string_view packed_matmul_kernel() { return select_kernel(kTable).name; }
+
+}  // namespace scant

@@ -1,0 +1,131 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/tensor.h"
+#include "formats/packed.h"
+#include "kernels/matmul/rows.h"
+
+namespace scant {
+
+/// Packed weights times inputs, y = x W^T, without unpacking the weights into memory. In three
+/// parts, so that each is done as seldom as possible:
+///
+///     const MatmulWeight weight(packed);            // once per model: how its codes are read
+///     PreparedInputs inputs;                        // kept by a caller that decodes: keeps memory
+///     inputs.set_int8(x, {&q, &k, &v});             // once per x, for all weights that read it
+///     threads.parallel_for(matmul_pieces(weight), [&](int64_t piece) {
+///       packed_matmul(weight, inputs, piece_outputs(weight, piece), y);   // y's columns only
+///     });
+///
+/// Results do not depend on how outputs are cut into calls. Inputs and weights may be read by
+/// several threads at once.
+
+/// How codes of a weight are multiplied.
+enum class MatmulPath : uint8_t {
+  kFloats,   ///< rows are decoded to float32
+  kBytes,    ///< 8-bit codes as they are stored, or rows decoded to int8
+  kNibbles,  ///< 4-bit codes as they are stored, or a bitmask's expanded
+  kQuads4,   ///< 2:4: kept columns only
+  kQuads8,
+};
+
+/// A packed matrix and how its codes are read. Copies share the bytes.
+class MatmulWeight {
+ public:
+  explicit MatmulWeight(PackedMatrix matrix);
+
+  const PackedMatrix& matrix() const { return matrix_; }
+  int64_t rows() const { return matrix_.rows(); }
+  int64_t cols() const { return matrix_.cols(); }
+  /// Of int8 inputs. Float inputs always take kFloats.
+  MatmulPath path() const { return path_; }
+
+  /// Values of rows [begin, begin + out.rows), as PackedMatrix::unpack_rows() but faster.
+  void decode_rows(int64_t begin, MatrixView out) const;
+
+ private:
+  friend class MatmulTile;
+
+  PackedMatrix matrix_;
+  MatmulPath path_ = MatmulPath::kFloats;
+  bool direct_ = false;       // kernels read the stored codes
+  bool zero_points_ = false;  // values are codes minus `shift_`; zero points are corrected for
+  float unit_ = 1.0f;         // values are integers times this power of two
+  int shift_ = 0;
+  int8_t values_[256] = {};  // the integer of each code
+};
+
+/// Inputs of a layer, tokens x columns.
+class PreparedInputs {
+ public:
+  using Readers = std::span<const MatmulWeight* const>;
+
+  /// float32 as they are; `x` must stay.
+  void set_floats(ConstMatrixView x);
+  /// Symmetric int8 with a float32 scale per 32 columns of a token: scale = absmax / 127, code =
+  /// x / scale to the nearest integer.
+  void set_int8(ConstMatrixView x, Readers readers);
+  void set_int8(ConstMatrixView x, std::initializer_list<const MatmulWeight*> readers) {
+    set_int8(x, Readers(readers.begin(), readers.size()));
+  }
+  /// Codes (tokens x cols) that are there already, and one scale per token.
+  void set_int8_tokens(std::span<const int8_t> codes, std::span<const float> scales,
+                       Readers readers);
+
+  int64_t tokens() const { return tokens_; }
+  int64_t cols() const { return cols_; }
+  /// Whether they are int8.
+  bool quantized() const { return quantized_; }
+  /// The inputs as float32: as given, or codes times scales if a reader asked for them.
+  ConstMatrixView values() const { return quantized_ ? values_.view() : floats_; }
+  int8_t code(int64_t token, int64_t col) const;
+  /// Of the codes of 32 columns.
+  float scale(int64_t token, int64_t col) const;
+
+ private:
+  friend class MatmulTile;
+
+  void arrange(Readers readers);
+
+  int64_t tokens_ = 0;
+  int64_t cols_ = 0;
+  int64_t padded_ = 0;  // columns, to whole records of every arrangement
+  bool quantized_ = false;
+  bool wide_ = false;  // a code is -128
+  ConstMatrixView floats_;
+  std::vector<int8_t> codes_;  // tokens x padded
+  std::vector<float> scales_;  // tokens x padded / 32
+  std::vector<float> sums_;    // of the values of 32 columns, tokens x padded / 32
+  std::vector<uint8_t> natural_, halves_, quads4_, quads8_;
+  Matrix values_;  // codes times scales, for weights without integer codes
+};
+
+/// A range of outputs: rows of the weight, columns of y.
+struct OutputRange {
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+/// A range begins at a multiple of this.
+inline constexpr int64_t kMatmulPiece = 128;
+inline int64_t matmul_pieces(const MatmulWeight& weight) {
+  return (weight.rows() + kMatmulPiece - 1) / kMatmulPiece;
+}
+OutputRange piece_outputs(const MatmulWeight& weight, int64_t piece);
+
+enum class MatmulOutput : uint8_t { kAssign, kAdd };
+
+/// Columns `outputs` of y (+)= x W^T; x tokens x W.cols(), y tokens x W.rows(). Products of int8
+/// inputs with integer codes are summed exactly over each run of columns that share both scales;
+/// all else is float32. Throws Error if shapes do not fit or the range begins elsewhere than at a
+/// multiple of kMatmulPiece. Single-threaded.
+void packed_matmul(const MatmulWeight& weight, const PreparedInputs& x, OutputRange outputs,
+                   MatrixView y, MatmulOutput output = MatmulOutput::kAssign);
+
+/// The row of the kernel table that runs now, for messages and tests.
+std::string_view packed_matmul_kernel();
+
+}  // namespace scant

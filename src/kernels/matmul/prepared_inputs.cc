@@ -1,0 +1,163 @@
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "core/error.h"
+#include "kernels/matmul/packed_matmul.h"
+
+namespace scant {
+namespace {
+
+constexpr int64_t kGroup = 32;     // columns that share a scale
+constexpr int64_t kPadding = 128;  // columns of the largest record
+
+/// absmax / 127; codes of a group of zeros are 0 at any scale.
+float quantize_group(const float* x, int64_t count, int8_t* codes) {
+  int32_t largest = 0;  // magnitudes compare as their bits do
+  for (int64_t i = 0; i < count; ++i) {
+    largest = std::max(largest, std::bit_cast<int32_t>(x[i]) & 0x7fffffff);
+  }
+  const auto absmax = std::bit_cast<float>(largest);
+  const float scale = absmax / 127.0f;
+  const float inverse = scale >= 0x1p-126f ? 1.0f / scale : 0.0f;
+  for (int64_t i = 0; i < count; ++i) {
+    const float nearest = (x[i] * inverse + 0x1.8p23f) - 0x1.8p23f;
+    const float inside = std::min(127.0f, std::max(-127.0f, nearest));  // a NaN is -127
+    codes[i] = static_cast<int8_t>(static_cast<int32_t>(inside));
+  }
+  return scale;
+}
+
+template <typename T>
+void put(uint8_t* to, int64_t index, T value) {
+  std::memcpy(to + index * static_cast<int64_t>(sizeof value), &value, sizeof value);
+}
+
+void natural_record(const int8_t* codes, const float* scales, uint8_t* record) {
+  std::memcpy(record, codes, 64);
+  for (int64_t lane = 0; lane < 8; ++lane) put(record + 64, lane, scales[lane / 4]);
+}
+
+void halves_record(const int8_t* codes, const float* scales, uint8_t* record) {
+  for (int64_t i = 0; i < 32; ++i) {
+    record[i] = static_cast<uint8_t>(codes[2 * i]);
+    record[32 + i] = static_cast<uint8_t>(codes[2 * i + 1]);
+  }
+  for (int64_t lane = 0; lane < 8; ++lane) {
+    int32_t sum = 0;
+    for (int64_t i = 0; i < 8; ++i) sum += codes[8 * lane + i];
+    put(record + 64, lane, 8 * sum);
+    put(record + 96, lane, scales[lane / 4]);
+  }
+}
+
+void quads4_record(const int8_t* codes, const float* scales, uint8_t* record) {
+  for (int64_t q = 0; q < 32; ++q) {
+    for (int64_t j = 0; j < 4; ++j) {
+      record[32 * j + q] = static_cast<uint8_t>(codes[4 * q + j] + 128);
+    }
+  }
+  for (int64_t lane = 0; lane < 8; ++lane) put(record + 128, lane, scales[lane / 2]);
+}
+
+void quads8_record(const int8_t* codes, const float* scales, uint8_t* record) {
+  constexpr int64_t kOrder[4] = {0, 16, 8, 24};
+  for (int64_t q = 0; q < 32; ++q) {
+    const int64_t from = kOrder[q / 8] + q % 8;
+    for (int64_t j = 0; j < 4; ++j) {
+      record[32 * j + q] = static_cast<uint8_t>(codes[4 * from + j]);
+    }
+  }
+  for (int64_t lane = 0; lane < 16; ++lane) put(record + 128, lane, scales[lane / 4]);
+}
+
+}  // namespace
+
+void PreparedInputs::set_floats(ConstMatrixView x) {
+  tokens_ = x.rows;
+  cols_ = x.cols;
+  quantized_ = false;
+  floats_ = x;
+}
+
+void PreparedInputs::set_int8(ConstMatrixView x, Readers readers) {
+  tokens_ = x.rows;
+  cols_ = x.cols;
+  padded_ = (cols_ + kPadding - 1) / kPadding * kPadding;
+  quantized_ = true;
+  wide_ = false;
+  codes_.assign(static_cast<size_t>(tokens_ * padded_), 0);
+  scales_.assign(static_cast<size_t>(tokens_ * padded_ / kGroup), 0.0f);
+  for (int64_t t = 0; t < tokens_; ++t) {
+    for (int64_t c = 0; c < cols_; c += kGroup) {
+      scales_[static_cast<size_t>((t * padded_ + c) / kGroup)] = quantize_group(
+          x.row(t) + c, std::min(kGroup, cols_ - c), codes_.data() + t * padded_ + c);
+    }
+  }
+  arrange(readers);
+}
+
+void PreparedInputs::set_int8_tokens(std::span<const int8_t> codes, std::span<const float> scales,
+                                     Readers readers) {
+  tokens_ = static_cast<int64_t>(scales.size());
+  if (tokens_ == 0 || codes.size() % scales.size() != 0) {
+    throw Error("packed matmul", "codes of " + std::to_string(codes.size()) + " inputs for " +
+                                     std::to_string(tokens_) + " scales of tokens");
+  }
+  cols_ = static_cast<int64_t>(codes.size()) / tokens_;
+  padded_ = (cols_ + kPadding - 1) / kPadding * kPadding;
+  quantized_ = true;
+  wide_ = std::ranges::find(codes, int8_t{-128}) != codes.end();
+  codes_.assign(static_cast<size_t>(tokens_ * padded_), 0);
+  scales_.assign(static_cast<size_t>(tokens_ * padded_ / kGroup), 0.0f);
+  for (int64_t t = 0; t < tokens_; ++t) {
+    std::copy_n(codes.data() + t * cols_, cols_, codes_.data() + t * padded_);
+    std::fill_n(scales_.data() + t * padded_ / kGroup, padded_ / kGroup,
+                scales[static_cast<size_t>(t)]);
+  }
+  arrange(readers);
+}
+
+int8_t PreparedInputs::code(int64_t token, int64_t col) const {
+  return codes_[static_cast<size_t>(token * padded_ + col)];
+}
+
+float PreparedInputs::scale(int64_t token, int64_t col) const {
+  return scales_[static_cast<size_t>((token * padded_ + col) / kGroup)];
+}
+
+void PreparedInputs::arrange(Readers readers) {
+  const auto reads = [&](MatmulPath path) {
+    return std::ranges::any_of(readers, [&](const MatmulWeight* w) { return w->path() == path; });
+  };
+  const auto records = [&](int64_t columns, int64_t bytes, auto&& make, std::vector<uint8_t>& out) {
+    out.resize(static_cast<size_t>(tokens_ * padded_ / columns * bytes));
+    for (int64_t i = 0; i < tokens_ * padded_ / columns; ++i) {
+      make(codes_.data() + i * columns, scales_.data() + i * columns / kGroup,
+           out.data() + i * bytes);
+    }
+  };
+  const bool quads8 = reads(MatmulPath::kQuads8);
+  if (reads(MatmulPath::kBytes) || (quads8 && wide_)) {
+    records(64, kNaturalRecord, natural_record, natural_);
+  }
+  if (reads(MatmulPath::kNibbles)) records(64, kHalvesRecord, halves_record, halves_);
+  if (reads(MatmulPath::kQuads4)) records(128, kQuads4Record, quads4_record, quads4_);
+  if (quads8 && !wide_) records(128, kQuads8Record, quads8_record, quads8_);
+  sums_.resize(scales_.size());
+  for (size_t i = 0; i < sums_.size(); ++i) {
+    int32_t sum = 0;
+    for (size_t j = 0; j < kGroup; ++j) sum += codes_[i * kGroup + j];
+    sums_[i] = scales_[i] * static_cast<float>(sum);
+  }
+  if (!reads(MatmulPath::kFloats)) return;
+  values_ = Matrix(tokens_, cols_);
+  for (int64_t t = 0; t < tokens_; ++t) {
+    for (int64_t c = 0; c < cols_; ++c) {
+      values_(t, c) = static_cast<float>(code(t, c)) * scale(t, c);
+    }
+  }
+}
+
+}  // namespace scant

@@ -1,0 +1,82 @@
+#pragma once
+
+// Included by ISA files: declarations only.
+#include <cstdint>
+
+namespace scant {
+
+/// Inputs as int8, one run of records per token and arrangement. Past the last column stand zeros,
+/// so that kernels take whole records. x_i is codes[i] times the scale of its 32 columns.
+///
+///   natural   per 64 columns  | 64 codes | 8 scales |
+///   halves    per 64 columns  | 32 codes of even columns | 32 of odd columns |
+///                             | 8 int32: 8 times the sum of 8 columns each | 8 scales |
+///   quads4    per 128 columns | x[4q] | x[4q+1] | x[4q+2] | x[4q+3]: 32 bytes each, plus 128 |
+///                             | 8 scales |
+///   quads8    per 128 columns | the same, signed, quads in the order 0-7, 16-23, 8-15, 24-31 |
+///                             | 16 scales |
+///
+/// Scales are laid out as the lanes of a vector of 8 sums need them: each lane holds the scale of
+/// the columns that it sums (8 of them; 16 in quads4).
+inline constexpr int64_t kNaturalRecord = 96;
+inline constexpr int64_t kHalvesRecord = 128;
+inline constexpr int64_t kQuads4Record = 160;
+inline constexpr int64_t kQuads8Record = 192;
+
+struct Int8Records {
+  const uint8_t* data = nullptr;
+  int64_t token_stride = 0;  ///< bytes
+  int64_t tokens = 0;
+};
+
+/// How finely scales of weights are given to kernels.
+enum class ScaleStep : uint8_t {
+  kGroup,  ///< one per `group` columns, a multiple of what a kernel takes at a time
+  k32,     ///< one per 32 columns
+  k16,     ///< one per 16 columns
+};
+
+/// Rows of integer codes. Scales of a row reach to the end of its last record.
+struct WeightRows {
+  int64_t rows = 0;
+  int64_t cols = 0;
+  const uint8_t* codes = nullptr;
+  int64_t code_stride = 0;
+  int64_t code_bytes = 0;  ///< that may be read of a row
+  const uint8_t* positions = nullptr;
+  int64_t position_stride = 0;
+  int64_t plane_bytes = 0;  ///< of one bit of the ranks of a row
+  const float* scales = nullptr;
+  int64_t scale_stride = 0;
+  ScaleStep step = ScaleStep::kGroup;
+  int64_t group = 0;                   ///< with kGroup
+  alignas(32) int8_t values[16] = {};  ///< of 4-bit codes
+  bool two_complement = false;         ///< `values` are those of 4-bit integers
+};
+
+/// y[t * y_stride + r], assigned.
+struct Outputs {
+  float* y = nullptr;
+  int64_t stride = 0;
+};
+
+/// One instruction set's products of packed rows with inputs of a few tokens.
+struct PackedMatmulRow {
+  const char* name;
+  /// 8-bit codes; `wide`: a code of the inputs may be -128.
+  void (*bytes)(const WeightRows& w, const Int8Records& natural, bool wide, Outputs y) noexcept;
+  /// 4-bit codes.
+  void (*nibbles)(const WeightRows& w, const Int8Records& halves, Outputs y) noexcept;
+  /// 2:4 by ranks, codes of 4 and 8 bits. The kept columns alone are multiplied.
+  void (*quads4)(const WeightRows& w, const Int8Records& quads4, Outputs y) noexcept;
+  void (*quads8)(const WeightRows& w, const Int8Records& quads8, Outputs y) noexcept;
+  /// Weights w (rows x cols, float32, rows of w_stride) with float32 inputs.
+  void (*floats)(const float* w, int64_t rows, int64_t cols, int64_t w_stride, const float* x,
+                 int64_t tokens, int64_t x_stride, Outputs y) noexcept;
+};
+
+extern const PackedMatmulRow kPackedMatmulReference;
+extern const PackedMatmulRow kPackedMatmulAvx2;
+extern const PackedMatmulRow kPackedMatmulAvx512Vnni;
+
+}  // namespace scant
