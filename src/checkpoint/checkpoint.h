@@ -14,6 +14,9 @@
 
 namespace scant {
 
+class PackedMatrix;
+struct PackedEntry;
+
 /// A tensor as it is stored, whatever the container.
 struct StoredTensor {
   std::string name;            ///< Hugging Face name; containers with other names translate
@@ -81,6 +84,10 @@ class Checkpoint {
   /// The stored bytes of a plain tensor, for copying. Null data where bytes cannot be copied:
   /// block types, and tensors that the container keeps in another row order.
   virtual TensorView raw(const StoredTensor& tensor) const = 0;
+  /// How a packed tensor is stored (packed_folder.h), and its matrix, outputs x inputs, checked
+  /// when it is first asked for; null for others.
+  virtual const PackedEntry* packed_entry_of(const StoredTensor&) const { return nullptr; }
+  virtual std::shared_ptr<const PackedMatrix> packed(const StoredTensor&) const { return nullptr; }
   /// The small files beside config.json and the weights that belong to the model (tokenizer.json,
   /// generation_config.json, chat_template.jinja, ...): names in the folder. None for GGUF.
   virtual std::vector<std::string> companion_files() const { return {}; }

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "checkpoint/json_text.h"
+#include "checkpoint/packed_folder.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/tensor_table.h"
 #include "core/error.h"
@@ -218,6 +219,7 @@ class HuggingFaceFolder final : public Checkpoint {
   }
 
   void check_not_quantized() const {
+    if (is_packed_config(config_)) return;
     const auto found = config_.is_null() ? config_.end() : config_.find("quantization_config");
     if (config_.is_null() || found == config_.end() || found->is_null()) return;
     const json method = found->is_object() ? found->value("quant_method", json()) : json();
@@ -248,7 +250,9 @@ bool is_huggingface_folder(const std::string& path) {
 }
 
 std::unique_ptr<Checkpoint> open_huggingface_folder(const std::string& path) {
-  return std::make_unique<HuggingFaceFolder>(path);
+  auto folder = std::make_unique<HuggingFaceFolder>(path);
+  if (is_packed_config(folder->config())) return open_packed_folder(std::move(folder));
+  return folder;
 }
 
 std::map<std::string, std::string> parse_shard_index(std::string_view text,

@@ -15,10 +15,12 @@ namespace scant {
 ///   model.safetensors              or model.safetensors.index.json and the shards that it names
 ///   tokenizer.json, ...            the tokenizer, and other companion files
 ///
-/// A folder with only a tokenizer.json opens too and has no tensors. Throws Error for a folder with
-/// neither, for one with weights in other formats only (pytorch_model.bin, ...), and for one whose
-/// weights are quantized already (`quantization_config`); an unknown quant_method passes if all
-/// weights are plain F32, F16 or BF16.
+/// If config.json has a quantization_config of scant, tensors are put together from their packed
+/// parts (packed_folder.h). A folder with only a tokenizer.json opens too and has no tensors.
+/// Throws Error for a folder with neither, for one with weights in other formats only
+/// (pytorch_model.bin, ...), and for one whose weights are quantized already
+/// (`quantization_config`); an unknown quant_method passes if all weights are plain F32, F16 or
+/// BF16.
 std::unique_ptr<Checkpoint> open_huggingface_folder(const std::string& path);
 
 /// True for any folder.

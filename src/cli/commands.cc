@@ -28,6 +28,10 @@ std::span<const Command> all_commands() {
           "  scant compress MODEL --sparsity 2:4 --weights int4 --print-recipe > recipe.yaml\n"
           "  scant compress MODEL -o OUT --recipe recipe.yaml --dry-run\n",
           add_compress},
+      Command{"unpack", "A packed model as a dense folder that transformers loads",
+              "  scant compress MODEL -o PACKED --sparsity 2:4 --weights int4:g128 --to packed\n"
+              "  scant unpack PACKED -o DENSE\n",
+              add_unpack},
       Command{"interplay", "Measure how sparsity and quantization errors combine in a model",
               "  scant interplay MODEL --text book.txt --calibration other.txt -o study\n"
               "  scant interplay MODEL --text book.txt --calibration other.txt -o study \\\n"

@@ -23,6 +23,7 @@ std::function<void(Shell&)> add_inspect(CLI::App& app);
 std::function<void(Shell&)> add_tokenize(CLI::App& app);
 std::function<void(Shell&)> add_eval(CLI::App& app);
 std::function<void(Shell&)> add_compress(CLI::App& app);
+std::function<void(Shell&)> add_unpack(CLI::App& app);
 std::function<void(Shell&)> add_interplay(CLI::App& app);
 std::function<void(Shell&)> add_compare(CLI::App& app);
 std::function<void(Shell&)> add_report(CLI::App& app);

@@ -211,6 +211,19 @@ void require_calibration_for_its_options(const Options& options) {
   if (option != nullptr) throw Error(option, "has a meaning only with --calibration");
 }
 
+void note_dense_output(const Recipe& recipe, const CompressionResult& result,
+                       const Options& options, Shell& shell) {
+  const bool online = std::ranges::any_of(
+      recipe.transforms, [](const TransformStep& step) { return step.rotate_down; });
+  shell.note(fmt::format(
+      "Wrote {} ({} of simulated values, {}) in {}. {}\n", options.out,
+      bytes_text(static_cast<double>(result.written_bytes)),
+      result.widened ? "F32 where the source's type is not exact" : "in the source's type, exactly",
+      duration_text(result.seconds),
+      online ? "Only scant runs it: transformers does not rotate inputs."
+             : "It loads in transformers as it is."));
+}
+
 void run(const Options& options, Shell& shell) {
   const Recipe recipe = recipe_of(options);
   if (options.print_recipe) {
@@ -236,18 +249,20 @@ void run(const Options& options, Shell& shell) {
   if (!options.text.empty()) {  // found now, not after the work
     text_windows(*model, options.text, options.protocol, shell.context());
   }
-  const CompressionJob job{options.out, options.force, calibration, options.resume};
+  const bool packed = options.to == "packed";
+  const CompressionJob job{options.out, packed ? OutputKind::kPacked : OutputKind::kDense,
+                           options.force, calibration, options.resume};
   const CompressionResult result = compress_model(*model, recipe, job, shell.context());
   shell.result(compression_text(result, shell.bold()));
-  const bool online = std::ranges::any_of(
-      recipe.transforms, [](const TransformStep& step) { return step.rotate_down; });
-  shell.note(fmt::format(
-      "Wrote {} ({} of simulated values, {}) in {}. {}\n", options.out,
-      bytes_text(static_cast<double>(result.written_bytes)),
-      result.widened ? "F32 where the source's type is not exact" : "in the source's type, exactly",
-      duration_text(result.seconds),
-      online ? "Only scant runs it: transformers does not rotate inputs."
-             : "It loads in transformers as it is."));
+  if (packed) {
+    shell.note(
+        fmt::format("Wrote {} ({}, packed) in {}. scant runs it as it is; `scant unpack` "
+                    "makes a folder of it that transformers loads.\n",
+                    options.out, bytes_text(static_cast<double>(result.written_bytes)),
+                    duration_text(result.seconds)));
+  } else {
+    note_dense_output(recipe, result, options, shell);
+  }
   shell.note(times_text(result));
   if (!result.inputs.empty()) {
     shell.note(
@@ -292,9 +307,11 @@ std::function<void(Shell&)> add_compress(CLI::App& app) {
   app.add_option("--seed", options->seed,
                  "Seed of stochastic rounding and of the choice of windows (default: the recipe's, "
                  "or 0)");
-  app.add_option("--to", options->to,
-                 "What OUT holds: dense, the simulated values as a Hugging Face folder")
-      ->check(CLI::IsMember({"dense"}))
+  app.add_option(
+         "--to", options->to,
+         "What OUT holds: dense, the simulated values as transformers loads them, or packed, codes "
+         "and positions as scant runs them")
+      ->check(CLI::IsMember({"dense", "packed"}))
       ->capture_default_str();
   app.add_option("--text", options->text, "Text file: report perplexity of MODEL and OUT on it");
   app.add_option("--window", options->protocol.window,

@@ -6,6 +6,7 @@
 
 #include "compress/block_grams.h"
 #include "compress/hidden_states.h"
+#include "compress/packed_output.h"
 #include "compress/refit/block_refit.h"
 #include "compress/replaced_weights.h"
 #include "core/error.h"
@@ -151,10 +152,17 @@ class BlockWalk {
       if (store_ != nullptr) store_->put_refit(stage.name(), refitted);
     }
     for (auto& [name, result] : results) {
-      CompressedLayer layer = CompressedLayer::from(std::move(result));
+      const auto packing = packing_of(*planned_.at(name));
+      CompressedLayer layer =
+          CompressedLayer::from(std::move(result), packing ? &*packing : nullptr);
       if (store_ != nullptr) store_->put(name, layer);
       weights.replace(name, std::move(layer.values));
     }
+  }
+
+  std::optional<PackedSpec> packing_of(const PlannedLayer& layer) const {
+    if (store_ == nullptr || !store_->packs()) return std::nullopt;
+    return packed_entry_of(layer, model_.checkpoint().require(layer.info.tensor)).spec;
   }
 
   RefitResult refit(const Stage& stage, std::map<std::string, CompressedMatrix>& results) {
@@ -176,8 +184,8 @@ class BlockWalk {
   /// are rounded to it. Errors anew.
   void finish_values(const PlannedLayer& layer, const InputStatistics& inputs,
                      CompressedMatrix& result) {
-    const LinearLayer dense = model_.weights().linear(layer.info);
-    const ConstMatrixView weight = std::get<DenseTerm>(dense.terms.front()).weight.view();
+    const Matrix dense = dense_weight(model_.weights().linear(layer.info));
+    const ConstMatrixView weight = dense.view();
     const MatrixView values = result.values.view();
     if (!layer.plan.weights.format) {
       const StoredTensor& stored = model_.checkpoint().require(layer.info.tensor);
@@ -242,8 +250,7 @@ class BlockWalk {
       }
     }
     const Stopwatch watch;
-    const LinearLayer dense = model_.weights().linear(layer.info);
-    const Matrix& weight = std::get<DenseTerm>(dense.terms.front()).weight;
+    const Matrix weight = dense_weight(model_.weights().linear(layer.info));
     CompressedMatrix result;
     try {
       result = compress_matrix(weight.view(), layer.plan.weights, Statistics{&inputs}, context_);

@@ -1,6 +1,7 @@
 #include "compress/dense_folder.h"
 
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "checkpoint/folder_writer.h"
 #include "models/tokenizer/tokenizer.h"
@@ -16,18 +17,21 @@ void write_text(const AtomicFolder& folder, const std::string& name, std::string
 
 }  // namespace
 
-std::string dense_config(const Checkpoint& checkpoint, bool widened) {
+nlohmann::ordered_json dense_config(const Checkpoint& checkpoint, bool widened) {
   nlohmann::ordered_json config = nlohmann::ordered_json::parse(checkpoint.config().dump());
   if (widened) {
     // transformers 5 writes "dtype", older ones "torch_dtype"; both read either.
     const char* key = config.contains("dtype") ? "dtype" : "torch_dtype";
     config[key] = "float32";
   }
-  return config.dump(2) + "\n";
+  return config;
 }
 
-void write_companions(const Checkpoint& checkpoint, const AtomicFolder& folder, bool widened) {
-  write_text(folder, "config.json", dense_config(checkpoint, widened));
+void write_companions(const Checkpoint& checkpoint, const AtomicFolder& folder, bool widened,
+                      const nlohmann::ordered_json& quantization) {
+  nlohmann::ordered_json config = dense_config(checkpoint, widened);
+  if (!quantization.is_null()) config["quantization_config"] = quantization;
+  write_text(folder, "config.json", config.dump(2) + "\n");
   copy_companion_files(checkpoint, folder);
   if (checkpoint.gguf_vocabulary() != nullptr) {  // a GGUF's tokenizer becomes a folder's
     const auto tokenizer = Tokenizer::load(checkpoint);

@@ -6,13 +6,16 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "checkpoint/folder_writer.h"
 #include "compress/dense_folder.h"
 #include "compress/input_scales.h"
 #include "compress/model_fingerprint.h"
+#include "compress/packed_output.h"
 #include "compress/replaced_weights.h"
 #include "compress/scant_json.h"
+#include "compress/tensor_output.h"
 #include "compress/transforms/transform_model.h"
 #include "core/error.h"
 #include "core/hash.h"
@@ -52,82 +55,45 @@ CompressedMatrix compress_rows(const Model& model, const PlannedLayer& layer, in
   }
 }
 
-/// Back to the orientation on disk.
-Matrix stored_orientation(const LinearInfo& info, Matrix values) {
-  if (!info.transposed) return values;
-  Matrix transposed(info.inputs, info.outputs);
-  for (int64_t r = 0; r < info.outputs; ++r) {
-    for (int64_t c = 0; c < info.inputs; ++c) transposed(c, r) = values(r, c);
-  }
-  return transposed;
-}
-
-/// Narrows and appends in pieces, so that no second copy of a layer exists.
-void append_values(FolderWriter& writer, std::span<const float> values, DType dtype) {
-  if (dtype == DType::kF32) {
-    writer.append(std::as_bytes(values));
-    return;
-  }
-  constexpr size_t kPiece = size_t{1} << 16;
-  std::vector<std::byte> bytes(kPiece * dtype_size(dtype));
-  for (size_t begin = 0; begin < values.size(); begin += kPiece) {
-    const auto piece = values.subspan(begin, std::min(kPiece, values.size() - begin));
-    narrow(piece, dtype, bytes.data());
-    writer.append(std::span(bytes).first(piece.size() * dtype_size(dtype)));
-  }
-}
-
-/// Copies a tensor that the recipe leaves alone; block types are widened to F32.
-DType copy_tensor(const Checkpoint& checkpoint, const StoredTensor& tensor, FolderWriter& writer) {
-  const TensorView raw = checkpoint.raw(tensor);
-  if (raw.data != nullptr) {
-    writer.begin_tensor(tensor.name, raw.dtype);
-    writer.append({raw.data, raw.bytes()});
-    return raw.dtype;
-  }
-  writer.begin_tensor(tensor.name, DType::kF32);
-  const int64_t step =
-      std::max<int64_t>(1, (int64_t{1} << 20) / std::max<int64_t>(tensor.row_size(), 1));
-  std::vector<float> values;
-  for (int64_t row = 0; row < tensor.rows(); row += step) {
-    const int64_t count = std::min(step, tensor.rows() - row);
-    values.resize(static_cast<size_t>(count * tensor.row_size()));
-    checkpoint.read_rows(tensor, row, count, values);
-    writer.append(std::as_bytes(std::span<const float>(values)));
-  }
-  return DType::kF32;
-}
-
 double share_of_zeros(std::span<const float> values) {
   const auto zeros = std::count(values.begin(), values.end(), 0.0f);
   return static_cast<double>(zeros) / static_cast<double>(std::max<size_t>(values.size(), 1));
 }
 
-/// Writes one compressed layer.
-LayerResult write_layer(const Model& model, const PlannedLayer& layer, CompressedLayer compressed,
-                        FolderWriter& writer) {
+/// What became of one compressed layer, before it is written.
+LayerResult result_of(const Model& model, const PlannedLayer& layer,
+                      const CompressedLayer& compressed) {
   LayerResult result{layer, compressed.error, compressed.output_error,
                      share_of_zeros(compressed.values.values()), ""};
-  const StoredTensor& stored = model.checkpoint().require(layer.info.tensor);
   const CompressionSpec& spec = layer.plan.weights;
   if (spec.pattern) {
+    const StoredTensor& stored = model.checkpoint().require(layer.info.tensor);
     result.planned.size = compressed_size(layer.info.outputs, layer.info.inputs, spec,
                                           plain_format_of(stored), compressed.kept);
   }
-  const Matrix values = stored_orientation(layer.info, std::move(compressed.values));
-  const DType dtype =
-      stored.dtype && is_exact_in(values.values(), *stored.dtype) ? *stored.dtype : DType::kF32;
-  result.dtype = std::string(dtype_name(dtype));
-  writer.begin_tensor(stored.name, dtype);
-  append_values(writer, values.values(), dtype);
   return result;
+}
+
+/// Writes one compressed layer: its parts, or its simulated values. How.
+std::string write_layer(const Model& model, const LinearInfo& info, CompressedLayer compressed,
+                        FolderWriter& writer) {
+  if (compressed.packed) {
+    write_packed(writer, info.tensor, *compressed.packed);
+    return "packed";
+  }
+  const Matrix values = stored_orientation(info.transposed, std::move(compressed.values));
+  const StoredTensor& stored = model.checkpoint().require(info.tensor);
+  return std::string(
+      dtype_name(write_simulated(writer, stored.name, values.values(), stored.dtype)));
 }
 
 /// The finished layers of a calibrated job, in a folder beside its output until that is written.
 class FinishedBlocks {
  public:
   FinishedBlocks(const Model& model, const Recipe& recipe, const CompressionJob& job)
-      : store_(prepared(job)), layers_(store_, job_key(model, recipe, *job.calibration)) {}
+      : store_(prepared(job)),
+        layers_(store_, job_key(model, recipe, *job.calibration),
+                job.output == OutputKind::kPacked) {}
 
   /// A run that failed before its first block leaves nothing to go on from.
   ~FinishedBlocks() {
@@ -200,6 +166,17 @@ std::optional<DType> dtype_in(const Model& source, const StoredTensor& tensor) {
   return stored != nullptr ? stored->dtype : DType::kF32;
 }
 
+/// How the tensors that are compressed will be stored.
+std::map<std::string, PackedEntry> packed_entries(
+    const Checkpoint& checkpoint,
+    const std::map<std::string, const PlannedLayer*, std::less<>>& planned) {
+  std::map<std::string, PackedEntry> entries;
+  for (const auto& [tensor, layer] : planned) {
+    entries.emplace(tensor, packed_entry_of(*layer, checkpoint.require(tensor)));
+  }
+  return entries;
+}
+
 void require_calibration(const CompressionPlan& plan, const Calibration* calibration) {
   if (plan.refit_epochs > 0 && calibration == nullptr) {
     throw Error("--calibration", "missing; expected a text file, which --refit needs");
@@ -266,7 +243,9 @@ CompressionResult compress_model(const Model& source, const Recipe& recipe,
   }
   result.inputs = input_quantizations(model, finished, result.plan,
                                       blocks ? job.calibration : nullptr, context);
-  FolderWriter writer(folder, plan_like(checkpoint));
+  const auto entries = job.output == OutputKind::kPacked ? packed_entries(checkpoint, by_tensor)
+                                                         : std::map<std::string, PackedEntry>();
+  FolderWriter writer(folder, plan_packed(checkpoint, entries));
   int64_t total = 0;
   for (const StoredTensor& tensor : checkpoint.tensors()) total += element_count(tensor.shape);
   int64_t done = 0;
@@ -281,11 +260,14 @@ CompressionResult compress_model(const Model& source, const Recipe& recipe,
       result.widened |= dtype == DType::kF32 && dtype_in(source, tensor) != DType::kF32;
     } else {
       const PlannedLayer& layer = *planned->second;
+      const auto entry = entries.find(tensor.name);
+      const PackedSpec* packing = entry != entries.end() ? &entry->second.spec : nullptr;
       CompressedLayer compressed =
           blocks && layer.info.block >= 0
               ? blocks->take(layer)
-              : CompressedLayer::from(compress_layer(model, layer, context));
-      result.layers.push_back(write_layer(model, layer, std::move(compressed), writer));
+              : CompressedLayer::from(compress_layer(model, layer, context), packing);
+      result.layers.push_back(result_of(model, layer, compressed));
+      result.layers.back().dtype = write_layer(model, layer.info, std::move(compressed), writer);
       result.widened |=
           result.layers.back().dtype == "F32" && dtype_in(source, tensor) != DType::kF32;
     }
@@ -298,7 +280,8 @@ CompressionResult compress_model(const Model& source, const Recipe& recipe,
   for (const LayerResult& layer : result.layers) {
     result.plan.compressed_bytes += layer.planned.size.total();
   }
-  write_companions(checkpoint, folder, result.widened);
+  write_companions(checkpoint, folder, result.widened,
+                   entries.empty() ? nullptr : packed_config(entries));
   write_column_maxima(result.inputs, folder);
   OutputFile description(folder.file("scant.json"));
   description.write(scant_json(model, recipe, job.calibration, result, kVersion));

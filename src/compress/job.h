@@ -16,7 +16,7 @@ struct LayerResult {
   MatrixError error;
   std::optional<double> output_error;  ///< relative, on the calibration windows
   double zeros = 0;                    ///< share of weights that are zero in the result
-  std::string dtype;                   ///< how its values are stored in the dense folder
+  std::string dtype;                   ///< how its values are stored; "packed"
 };
 
 /// What a refit did to the outputs of one block, relative to the dense block's, on calibration
@@ -37,9 +37,16 @@ struct CompressionResult {
   std::vector<RefitError> refits;
 };
 
+/// How a folder stores compressed layers.
+enum class OutputKind : uint8_t {
+  kDense,   ///< simulated values, which transformers loads
+  kPacked,  ///< codes, positions and scales (docs/formats/packed.md)
+};
+
 /// Where a job writes, and what it may use.
 struct CompressionJob {
   std::string out;
+  OutputKind output = OutputKind::kDense;
   bool overwrite = false;
   const Calibration* calibration = nullptr;  ///< null: data-free methods only
   /// Go on from the finished layers that an interrupted run left in `out`.blocks.
@@ -47,11 +54,12 @@ struct CompressionJob {
 };
 
 /// Transforms the model if the recipe says so, compresses every planned layer and writes a Hugging
-/// Face folder that holds the simulated values: dtype of the source where every value stays exact,
-/// else F32; config.json, tokenizer and shards like the source's, and scant.json. The folder
-/// appears whole or not at all. Memory: one layer; with calibration as compress_blocks(), whose
-/// finished layers wait in `out`.blocks meanwhile. Throws Error on NaN or infinite weights (tensor
-/// and index named), on I/O failures, and if a method needs calibration and there is none.
+/// Face folder that holds the simulated values (dtype of the source where every value stays exact,
+/// else F32) or the packed matrices; config.json, tokenizer and shards like the source's, and
+/// scant.json. The folder appears whole or not at all. Memory: one layer; with calibration as
+/// compress_blocks(), whose finished layers wait in `out`.blocks meanwhile. Throws Error on NaN or
+/// infinite weights (tensor and index named), on I/O failures, and if a method needs calibration
+/// and there is none.
 CompressionResult compress_model(const Model& model, const Recipe& recipe,
                                  const CompressionJob& job, Context& context);
 

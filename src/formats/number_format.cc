@@ -205,23 +205,7 @@ NumberFormat NumberFormat::parse(std::string_view spelling, Role role) {
 std::string NumberFormat::spelling() const {
   std::string text = element_name();
   const ElementRules element_rules = rules();
-  if (granularity != element_rules.granularity) {
-    switch (granularity.kind) {
-      case Granularity::Kind::kNone:
-        break;
-      case Granularity::Kind::kTensor:
-        text += ":tensor";
-        break;
-      case Granularity::Kind::kRow:
-        text += fmt::format(":{}", row_word(role));
-        break;
-      case Granularity::Kind::kGroup:
-        text += fmt::format(":{}{}",
-                            element_rules.scales == ElementRules::Scales::kBlocks ? "block=" : "g",
-                            granularity.size);
-        break;
-    }
-  }
+  if (granularity != element_rules.granularity) text += ":" + granularity_name();
   const std::string_view option = std::visit([](const auto& e) { return e.option(); }, element);
   if (!option.empty()) text += fmt::format(":{}", option);
   if (mse) text += ":mse";
@@ -230,6 +214,21 @@ std::string NumberFormat::spelling() const {
     text += fmt::format(":{}{}", kScalePrefix, scale_storage_name(scale_storage));
   }
   return text;
+}
+
+std::string NumberFormat::granularity_name() const {
+  switch (granularity.kind) {
+    case Granularity::Kind::kNone:
+      break;
+    case Granularity::Kind::kTensor:
+      return "tensor";
+    case Granularity::Kind::kRow:
+      return std::string(row_word(role));
+    case Granularity::Kind::kGroup:
+      return fmt::format("{}{}", rules().scales == ElementRules::Scales::kBlocks ? "block=" : "g",
+                         granularity.size);
+  }
+  return "none";
 }
 
 std::string NumberFormat::element_name() const {

@@ -32,6 +32,8 @@ struct NumberFormat {
   /// The shortest spelling that parses to this format (defaults are left out).
   std::string spelling() const;
 
+  /// "tensor", "channel" or "token", "g128", "block=32"; "none" for the plain ones.
+  std::string granularity_name() const;
   /// "int4", without granularity and options.
   std::string element_name() const;
   /// What the element says about scales and zeros.

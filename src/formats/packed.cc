@@ -58,17 +58,6 @@ StoredMatrix stored_matrix(const PackedSpec& spec) {
   return {spec.rows, spec.cols, spec.format, spec.pattern ? &*spec.pattern : nullptr, spec.kept()};
 }
 
-std::array<int64_t, kPackedParts> part_bytes(const PackedSpec& spec) {
-  const LayoutExtent extent = functions_of(spec).extent(stored_matrix(spec));
-  const NumberFormat& format = spec.format;
-  return {extent.position_bytes,
-          extent.code_bytes,
-          extent.scales * bytes_of(format.scale_bits()),
-          bytes_of(extent.scales * format.zero_point_bits()),
-          format.tensor_scale_count(spec.rows) * static_cast<int64_t>(sizeof(float)),
-          spec.column_factors ? 2 * spec.cols : 0};
-}
-
 template <typename T>
 T load(std::span<const std::byte> bytes, int64_t index) {
   T value;
@@ -138,7 +127,7 @@ LayoutView view_of(const PackedSpec& spec, const PackedMatrix::Parts& parts,
 }
 
 void check_sizes(const PackedSpec& spec, const PackedMatrix::Parts& parts) {
-  const auto expected = part_bytes(spec);
+  const auto expected = packed_part_bytes(spec);
   for (size_t i = 0; i < kPackedParts; ++i) {
     if (std::cmp_equal(parts[i].size(), expected[i])) continue;
     throw Error(
@@ -240,7 +229,7 @@ struct OwnedParts {
 /// Scales, zero points, constants and column factors in the places of the layout.
 void write_scales(const PackedSpec& spec, const QuantizedMatrix& quantized, OwnedParts& parts) {
   const LayoutFunctions& layout = functions_of(spec);
-  const auto sizes = part_bytes(spec);
+  const auto sizes = packed_part_bytes(spec);
   for (size_t i = static_cast<size_t>(PackedPart::kScales); i < kPackedParts; ++i) {
     parts.bytes[i].resize(static_cast<size_t>(sizes[i]));
   }
@@ -296,6 +285,17 @@ std::string_view packed_part_name(PackedPart part) {
   constexpr std::array<std::string_view, kPackedParts> kNames = {
       "positions", "codes", "scales", "zero_points", "constants", "column_factors"};
   return kNames[static_cast<size_t>(part)];
+}
+
+std::array<int64_t, kPackedParts> packed_part_bytes(const PackedSpec& spec) {
+  const LayoutExtent extent = functions_of(spec).extent(stored_matrix(spec));
+  const NumberFormat& format = spec.format;
+  return {extent.position_bytes,
+          extent.code_bytes,
+          extent.scales * bytes_of(format.scale_bits()),
+          bytes_of(extent.scales * format.zero_point_bits()),
+          format.tensor_scale_count(spec.rows) * static_cast<int64_t>(sizeof(float)),
+          spec.column_factors ? 2 * spec.cols : 0};
 }
 
 StoredSize PackedSpec::size() const {

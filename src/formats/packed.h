@@ -47,6 +47,9 @@ struct PackedSpec {
   StoredSize size() const;
 };
 
+/// Bytes of each part. Throws Error if there is no such layout or it cannot hold the combination.
+std::array<int64_t, kPackedParts> packed_part_bytes(const PackedSpec& spec);
+
 /// What a reader of some layouts derives from the positions, once.
 struct PackedIndex {
   /// bitmask: kept weights before row i, rows + 1 of them; structured: the place of row (column) i

@@ -73,6 +73,22 @@ LinearLayer CheckpointWeights::linear(const LinearInfo& info) const {
   LinearLayer layer;
   layer.info = info;
   const StoredTensor& stored = checkpoint_->require(info.tensor);
+  if (auto packed = checkpoint_->packed(stored)) {
+    layer.terms.emplace_back(PackedTerm{std::move(packed)});
+  } else {
+    layer.terms.emplace_back(DenseTerm{read_weight(info, stored)});
+  }
+  if (info.bias) {
+    const Matrix bias = parameter(info.name + ".bias");
+    layer.bias.assign(bias.values().begin(), bias.values().end());
+  }
+  if (const auto found = activations_.find(info.name); found != activations_.end()) {
+    layer.activation = found->second;
+  }
+  return layer;
+}
+
+Matrix CheckpointWeights::read_weight(const LinearInfo& info, const StoredTensor& stored) const {
   Matrix weight(info.outputs, info.inputs);
   if (info.transposed) {
     const int64_t step = std::max<int64_t>(1, kPieceValues / info.outputs);
@@ -87,15 +103,7 @@ LinearLayer CheckpointWeights::linear(const LinearInfo& info) const {
   } else {
     read(stored, 0, info.outputs, weight.values());
   }
-  layer.terms.emplace_back(DenseTerm{std::move(weight)});
-  if (info.bias) {
-    const Matrix bias = parameter(info.name + ".bias");
-    layer.bias.assign(bias.values().begin(), bias.values().end());
-  }
-  if (const auto found = activations_.find(info.name); found != activations_.end()) {
-    layer.activation = found->second;
-  }
-  return layer;
+  return weight;
 }
 
 }  // namespace scant

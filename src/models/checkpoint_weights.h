@@ -22,6 +22,7 @@ class CheckpointWeights : public WeightSource {
   const InputQuantizations& activations() const { return activations_; }
 
  private:
+  Matrix read_weight(const LinearInfo& info, const StoredTensor& stored) const;
   void read(const StoredTensor& tensor, int64_t begin, int64_t count, std::span<float> out) const;
 
   std::shared_ptr<const Checkpoint> checkpoint_;

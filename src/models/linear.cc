@@ -1,5 +1,6 @@
 #include "models/linear.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "ops/gemm.h"
@@ -9,6 +10,33 @@ namespace {
 
 void add_term(const DenseTerm& term, ConstMatrixView x, MatrixView y, float beta) {
   gemm(x, term.weight.view(), y, {.b = Transpose::kYes, .beta = beta});
+}
+
+// A few outputs at a time, decoded.
+void add_term(const PackedTerm& term, ConstMatrixView x, MatrixView y, float beta) {
+  constexpr int64_t kRows = 64;
+  const PackedMatrix& weight = *term.weight;
+  Matrix tile(std::min(kRows, weight.rows()), weight.cols());
+  for (int64_t begin = 0; begin < weight.rows(); begin += kRows) {
+    const int64_t count = std::min(kRows, weight.rows() - begin);
+    const MatrixView rows = tile.view().rows_from(0, count);
+    weight.unpack_rows(begin, rows);
+    gemm(x, rows, y.cols_from(begin, count), {.b = Transpose::kYes, .beta = beta});
+  }
+}
+
+void add_dense(const DenseTerm& term, MatrixView sum) {
+  for (int64_t r = 0; r < sum.rows; ++r) {
+    for (int64_t c = 0; c < sum.cols; ++c) sum(r, c) += term.weight(r, c);
+  }
+}
+
+void add_dense(const PackedTerm& term, MatrixView sum) {
+  Matrix row(1, sum.cols);
+  for (int64_t r = 0; r < sum.rows; ++r) {
+    term.weight->unpack_rows(r, row.view());
+    for (int64_t c = 0; c < sum.cols; ++c) sum(r, c) += row(0, c);
+  }
 }
 
 void add_bias(std::span<const float> bias, MatrixView y) {
@@ -42,6 +70,17 @@ Matrix quantized_copy(ConstMatrixView x, const InputQuantization& quantization) 
 }
 
 }  // namespace
+
+Matrix dense_weight(LinearLayer layer) {
+  if (layer.terms.size() == 1) {
+    if (auto* dense = std::get_if<DenseTerm>(&layer.terms.front())) return std::move(dense->weight);
+  }
+  Matrix sum = Matrix::zeros(layer.info.outputs, layer.info.inputs);
+  for (const LinearTerm& term : layer.terms) {
+    std::visit([&](const auto& t) { add_dense(t, sum.view()); }, term);
+  }
+  return sum;
+}
 
 void linear(const LinearLayer& layer, ConstMatrixView x, MatrixView y, LinearOutput output) {
   if (!layer.activation) return sum_terms(layer, x, y, output);

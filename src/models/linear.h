@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/tensor.h"
+#include "formats/packed.h"
 #include "models/input_quantization.h"
 #include "ops/rotation/rotation.h"
 
@@ -33,7 +34,10 @@ struct LinearInfo {
 struct DenseTerm {
   Matrix weight;  ///< outputs x inputs
 };
-using LinearTerm = std::variant<DenseTerm>;  // packed matrices and A times B join here
+struct PackedTerm {
+  std::shared_ptr<const PackedMatrix> weight;
+};
+using LinearTerm = std::variant<DenseTerm, PackedTerm>;  // A times B joins here
 
 struct LinearLayer {
   LinearInfo info;
@@ -41,6 +45,9 @@ struct LinearLayer {
   std::vector<LinearTerm> terms;
   std::vector<float> bias;  ///< empty or outputs
 };
+
+/// The sum of the terms, outputs x inputs: for methods, which see one matrix.
+Matrix dense_weight(LinearLayer layer);
 
 enum class LinearOutput : uint8_t { kAssign, kAdd };
 

@@ -304,8 +304,7 @@ class StudySession::Job {
         const auto layer = layer_to_draw(pattern.spelling(), format.spelling());
         if (!layer) continue;
         const LinearInfo& info = study_.layers[static_cast<size_t>(*layer)].info;
-        const LinearLayer dense = model_.weights().linear(info);
-        const Matrix& weight = std::get<DenseTerm>(dense.terms.front()).weight;
+        const Matrix weight = dense_weight(model_.weights().linear(info));
         try {
           study_.pictures.push_back(
               picture_of(weight.view(), info, *layer, pattern, format, options_.seed, context_));

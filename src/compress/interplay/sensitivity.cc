@@ -114,9 +114,8 @@ class LayerRanking {
     values_.resize(linears.size());
     context_.threads.parallel_for(static_cast<int64_t>(linears.size()), [&](int64_t i) {
       const LinearInfo& info = linears[static_cast<size_t>(i)];
-      const LinearLayer dense = model_.weights().linear(info);
       const LayerPlan plan = plan_layer(recipe_, info.name);
-      const Matrix& weight = std::get<DenseTerm>(dense.terms.front()).weight;
+      const Matrix weight = dense_weight(model_.weights().linear(info));
       values_[static_cast<size_t>(i)] =
           compress_matrix(weight.view(), plan.weights, Statistics{}, context_).values;
     });

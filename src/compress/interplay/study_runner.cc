@@ -192,8 +192,7 @@ void StudyRunner::compress_stage(const Wave& wave, const Stage& stage,
       }
       return;
     }
-    const LinearLayer dense = model_.weights().linear(info);
-    const Matrix& weight = std::get<DenseTerm>(dense.terms.front()).weight;
+    const Matrix weight = dense_weight(model_.weights().linear(info));
     const Matrix* input = inputs_ ? inputs_->by_layer.at(info.name).get() : nullptr;
     layers[static_cast<size_t>(i)] =
         compress_cells(weight.view(), plain_format_of(model_.checkpoint().require(info.tensor)),

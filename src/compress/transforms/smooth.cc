@@ -101,12 +101,9 @@ class Smoother {
   /// visit(input, weight) for all weights of a layer.
   template <typename Visit>
   void each_weight(const LinearInfo& info, const Visit& visit) const {
-    const LinearLayer layer = model_.weights().linear(info);
-    for (const LinearTerm& term : layer.terms) {
-      const Matrix& weight = std::get<DenseTerm>(term).weight;
-      for (int64_t r = 0; r < weight.rows(); ++r) {
-        for (int64_t c = 0; c < weight.cols(); ++c) visit(c, weight(r, c));
-      }
+    const Matrix weight = dense_weight(model_.weights().linear(info));
+    for (int64_t r = 0; r < weight.rows(); ++r) {
+      for (int64_t c = 0; c < weight.cols(); ++c) visit(c, weight(r, c));
     }
   }
 

@@ -21,10 +21,11 @@ LinearGradient::LinearGradient(const LinearInfo& info, const WeightSource& weigh
   LinearLayer layer = weights.linear(info);
   rotation_ = info.input_rotation;
   weight_.name = info.name;
-  weight_.value = std::move(std::get<DenseTerm>(layer.terms.front()).weight);
+  std::vector<float> bias = std::move(layer.bias);
+  weight_.value = dense_weight(std::move(layer));
   weight_.gradient = Matrix(weight_.value.rows(), weight_.value.cols());
-  if (layer.bias.empty()) return;
-  bias_ = {info.name + ".bias", std::move(layer.bias), {}};
+  if (bias.empty()) return;
+  bias_ = {info.name + ".bias", std::move(bias), {}};
   bias_.gradient.resize(bias_.value.size());
 }
 

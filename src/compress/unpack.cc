@@ -1,0 +1,77 @@
+#include "compress/unpack.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/folder_writer.h"
+#include "checkpoint/packed_folder.h"
+#include "compress/dense_folder.h"
+#include "compress/tensor_output.h"
+#include "core/error.h"
+#include "core/file_map.h"
+#include "models/linear_inputs.h"
+
+namespace scant {
+namespace {
+
+Matrix unpacked(const PackedMatrix& matrix, Context& context) {
+  Matrix values(matrix.rows(), matrix.cols());
+  constexpr int64_t kRows = 16;
+  context.threads.parallel_for((values.rows() + kRows - 1) / kRows, [&](int64_t piece) {
+    const int64_t begin = piece * kRows;
+    const int64_t count = std::min(kRows, values.rows() - begin);
+    matrix.unpack_rows(begin, values.view().rows_from(begin, count));
+  });
+  return values;
+}
+
+void copy_if_there(const std::string& from, const AtomicFolder& folder, const std::string& name) {
+  const std::string path = from + "/" + name;
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return;
+  const FileMap original(path);
+  OutputFile copy(folder.file(name));
+  copy.write(original.bytes());
+  copy.close();
+}
+
+}  // namespace
+
+UnpackResult unpack_model(const Checkpoint& packed, const std::string& out, bool overwrite,
+                          Context& context) {
+  UnpackResult result;
+  AtomicFolder folder(out, overwrite);
+  FolderWriter writer(folder, plan_like(packed));
+  const auto total = static_cast<int64_t>(packed.tensors().size());
+  for (const StoredTensor& tensor : packed.tensors()) {
+    if (context.cancelled()) throw Error(out, "stopped; nothing was written");
+    const PackedEntry* entry = packed.packed_entry_of(tensor);
+    if (entry == nullptr) {
+      const DType dtype = copy_tensor(packed, tensor, writer);
+      result.widened |= dtype == DType::kF32 && tensor.dtype != DType::kF32;
+    } else {
+      const Matrix values =
+          stored_orientation(entry->transposed, unpacked(*packed.packed(tensor), context));
+      const DType dtype = write_simulated(writer, tensor.name, values.values(), entry->dtype);
+      result.widened |= dtype != entry->dtype;
+      result.packed_bytes += tensor.bytes;
+      ++result.tensors;
+    }
+    context.progress({"unpack", static_cast<int64_t>(tensor.index) + 1, total, "tensors"});
+  }
+  if (result.tensors == 0) {
+    throw Error(packed.path(),
+                "holds no packed tensors; expected a folder that scant compress "
+                "--to packed wrote");
+  }
+  writer.close();
+  result.written_bytes = static_cast<int64_t>(writer.total_bytes());
+  write_companions(packed, folder, result.widened, nullptr);
+  for (const char* name : {"scant.json", kLinearInputsFile}) {
+    copy_if_there(packed.path(), folder, name);
+  }
+  folder.commit();
+  return result;
+}
+
+}  // namespace scant
