@@ -23,7 +23,8 @@ int64_t MatmulTile::block_width() const {
 }
 
 // Kernels follow groups of whole steps themselves; finer ones are laid out per 32 or 16 columns.
-void MatmulTile::load_scales(int64_t begin, int64_t count, WeightRows& rows) {
+void MatmulTile::load_scales(const PackedMatmulRow& kernels, int64_t begin, int64_t count,
+                             WeightRows& rows) {
   const bool quads = path() == MatmulPath::kQuads4 || path() == MatmulPath::kQuads8;
   const int64_t step = quads ? 128 : 64;
   const int64_t padded = ceil_div(rows.cols, step) * step;
@@ -38,18 +39,40 @@ void MatmulTile::load_scales(int64_t begin, int64_t count, WeightRows& rows) {
     unit = width % 32 == 0 ? 32 : 16;
     rows.scale_stride = padded / unit;
   }
-  scales_.assign(static_cast<size_t>(count * rows.scale_stride), 0.0f);
+  scales_.resize(static_cast<size_t>(count * rows.scale_stride));
+  blocks_.resize(static_cast<size_t>(blocks));
   for (int64_t i = 0; i < count; ++i) {
     float* out = scales_.data() + i * rows.scale_stride;
-    for (int64_t b = 0; b < blocks; ++b) {
-      const float scale = weight_.matrix_.scale(begin + i, b).scale * weight_.unit_;
-      const int64_t times = unit == width ? 1 : width / unit;
-      for (int64_t k = b * times; k < std::min((b + 1) * times, rows.scale_stride); ++k) {
-        out[k] = scale;
-      }
+    if (unit == width) {
+      block_scales(kernels, begin + i, {out, static_cast<size_t>(blocks)});
+      std::fill(out + blocks, out + rows.scale_stride, 0.0f);
+      continue;
+    }
+    block_scales(kernels, begin + i, blocks_);
+    for (int64_t k = 0; k < rows.scale_stride; ++k) {
+      const auto block = static_cast<size_t>(k * unit / width);
+      out[k] = block < blocks_.size() ? blocks_[block] : 0.0f;
     }
   }
   rows.scales = scales_.data();
+}
+
+void MatmulTile::block_scales(const PackedMatmulRow& kernels, int64_t row,
+                              std::span<float> out) const {
+  const PackedMatrix& matrix = weight_.matrix_;
+  const PackedSpec& spec = matrix.spec();
+  if (!weight_.all_scales_) {
+    for (size_t b = 0; b < out.size(); ++b) {
+      out[b] = matrix.scale(row, static_cast<int64_t>(b)).scale * weight_.unit_;
+    }
+    return;
+  }
+  const bool one = spec.format.granularity.kind == Granularity::Kind::kTensor;
+  const auto count = static_cast<int64_t>(out.size());
+  const int64_t first = one ? 0 : row * count;
+  kernels.scales(static_cast<StoredScale>(spec.format.scale_storage),
+                 bytes_of_part(matrix, PackedPart::kScales) + first * spec.format.scale_bits() / 8,
+                 count, weight_.tensor_scale_ * weight_.unit_, out.data());
 }
 
 void MatmulTile::use_stored_codes(int64_t begin, WeightRows& rows) const {
@@ -64,6 +87,40 @@ void MatmulTile::use_stored_codes(int64_t begin, WeightRows& rows) const {
     rows.position_stride = 3 * rows.plane_bytes;
     rows.positions = bytes_of_part(matrix, PackedPart::kPositions) + begin * rows.position_stride;
   }
+}
+
+// Rows of a bitmask become dense ones: what a few rows take stays in the first-level cache.
+void MatmulTile::expand_codes(const PackedMatmulRow& kernels, int64_t begin, int64_t count,
+                              WeightRows& rows) {
+  const PackedMatrix& matrix = weight_.matrix_;
+  const bool nibbles = path() == MatmulPath::kNibbles;
+  const int64_t per_byte = nibbles ? 2 : 1;
+  const auto codes = matrix.part(PackedPart::kCodes);
+  const uint8_t* stored = bytes_of_part(matrix, PackedPart::kCodes);
+  const std::vector<int64_t>& places = matrix.index().places;
+  const int64_t mask_stride = ceil_div(rows.cols, 8);
+  rows.code_bytes = rows.code_stride = ceil_div(rows.cols, 64) * 64 / per_byte;
+  codes_.resize(static_cast<size_t>(count * rows.code_stride));
+  for (int64_t i = 0; i < count; ++i) {
+    const auto row = static_cast<size_t>(begin + i);
+    const int64_t from = places[row] / per_byte;
+    const int64_t bytes = ceil_div(places[row + 1], per_byte) - from;
+    const uint8_t* at = stored + from;
+    if (static_cast<size_t>(from + bytes + kExpandSlack) > codes.size()) {
+      last_codes_.assign(static_cast<size_t>(bytes + kExpandSlack), 0);
+      std::copy_n(at, bytes, last_codes_.data());
+      at = last_codes_.data();
+    }
+    const uint8_t* mask =
+        bytes_of_part(matrix, PackedPart::kPositions) + static_cast<int64_t>(row) * mask_stride;
+    uint8_t* out = codes_.data() + i * rows.code_stride;
+    if (nibbles) {
+      kernels.expand_nibbles(mask, rows.cols, at, places[row] % 2, out);
+    } else {
+      kernels.expand_bytes(mask, rows.cols, at, out);
+    }
+  }
+  rows.codes = codes_.data();
 }
 
 void MatmulTile::decode_bytes(int64_t begin, int64_t count, WeightRows& rows) {
@@ -111,11 +168,17 @@ void MatmulTile::correct_zero_points(int64_t begin, int64_t count, Outputs out) 
 void MatmulTile::multiply(const PackedMatmulRow& kernels, int64_t begin, int64_t count,
                           Outputs out) {
   WeightRows rows{.rows = count, .cols = weight_.cols()};
-  load_scales(begin, count, rows);
+  load_scales(kernels, begin, count, rows);
   std::copy_n(weight_.values_, 16, rows.values);
   rows.two_complement = rows.values[8] == -8 && rows.values[15] == -1;
   const bool stored = weight_.direct_ && path() == weight_.path_;
-  stored ? use_stored_codes(begin, rows) : decode_bytes(begin, count, rows);
+  if (stored) {
+    use_stored_codes(begin, rows);
+  } else if (weight_.masked_) {
+    expand_codes(kernels, begin, count, rows);
+  } else {
+    decode_bytes(begin, count, rows);
+  }
   const auto records = [&](const std::vector<uint8_t>& data) {
     return Int8Records{data.data(), static_cast<int64_t>(data.size()) / x_.tokens_, x_.tokens_};
   };

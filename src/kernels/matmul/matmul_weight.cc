@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <optional>
 #include <utility>
 
+#include "formats/layouts/bitmask.h"
 #include "formats/layouts/dense.h"
 #include "formats/layouts/n_of_m.h"
 #include "kernels/matmul/packed_matmul.h"
@@ -70,6 +72,10 @@ MatmulWeight::MatmulWeight(PackedMatrix matrix) : matrix_(std::move(matrix)) {
     values_[code] = static_cast<int8_t>(value);
   }
   unit_ = values->unit;
+  all_scales_ = dense || spec.layout == BitmaskLayout::kName || spec.layout == NOfMLayout::kName ||
+                spec.layout == NOfMPositionsLayout::kName;
+  const auto constants = matrix_.part(PackedPart::kConstants);
+  if (!constants.empty()) std::memcpy(&tensor_scale_, constants.data(), sizeof tensor_scale_);
   path_ = MatmulPath::kBytes;
   bool as_stored = bits == 8;  // codes are their values
   for (int code = 0; code < 256; ++code) {
@@ -80,6 +86,9 @@ MatmulWeight::MatmulWeight(PackedMatrix matrix) : matrix_(std::move(matrix)) {
                      });
   if (dense) {
     direct_ = as_stored || small;
+    if (small) path_ = MatmulPath::kNibbles;
+  } else if (spec.layout == BitmaskLayout::kName) {
+    masked_ = as_stored || small;
     if (small) path_ = MatmulPath::kNibbles;
   } else if (is_two_four(spec) && (as_stored || small)) {
     direct_ = true;

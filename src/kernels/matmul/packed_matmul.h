@@ -52,7 +52,10 @@ class MatmulWeight {
 
   PackedMatrix matrix_;
   MatmulPath path_ = MatmulPath::kFloats;
-  bool direct_ = false;       // kernels read the stored codes
+  bool direct_ = false;      // kernels read the stored codes
+  bool masked_ = false;      // kernels expand codes by their bitmask
+  bool all_scales_ = false;  // every block has one, in order
+  float tensor_scale_ = 1.0f;
   bool zero_points_ = false;  // values are codes minus `shift_`; zero points are corrected for
   float unit_ = 1.0f;         // values are integers times this power of two
   int shift_ = 0;

@@ -1,5 +1,8 @@
+#include <cmath>
 #include <cstring>
 
+#include "core/dtype.h"
+#include "formats/elements/mini_float.h"
 #include "kernels/matmul/rows.h"
 
 namespace scant {
@@ -104,6 +107,54 @@ void quads8(const WeightRows& w, const Int8Records& x, Outputs out) noexcept {
   });
 }
 
+template <typename T>
+T element_at(const uint8_t* bytes, int64_t index) {
+  T value;
+  std::memcpy(&value, bytes + index * static_cast<int64_t>(sizeof value), sizeof value);
+  return value;
+}
+
+void scales(StoredScale type, const uint8_t* from, int64_t count, float factor,
+            float* to) noexcept {
+  static const MiniFloat e4m3(4, 3, 1);
+  for (int64_t i = 0; i < count; ++i) {
+    switch (type) {
+      case StoredScale::kF32:
+        to[i] = factor * float_at(from, i);
+        break;
+      case StoredScale::kBF16:
+        to[i] = factor * bf16_to_f32(element_at<uint16_t>(from, i));
+        break;
+      case StoredScale::kF16:
+        to[i] = factor * f16_to_f32(element_at<uint16_t>(from, i));
+        break;
+      case StoredScale::kE8M0:
+        to[i] = factor * std::ldexp(1.0f, from[i] - 127);
+        break;
+      case StoredScale::kE4M3:
+        to[i] = factor * e4m3.value(from[i]);
+        break;
+    }
+  }
+}
+
+bool kept(const uint8_t* mask, int64_t c) { return (mask[c / 8] >> (c % 8) & 1) != 0; }
+
+void expand_nibbles(const uint8_t* mask, int64_t cols, const uint8_t* codes, int64_t first,
+                    uint8_t* out) noexcept {
+  std::memset(out, 0, static_cast<size_t>((cols + 1) / 2));
+  for (int64_t c = 0; c < cols; ++c) {
+    if (!kept(mask, c)) continue;
+    const int code = codes[first / 2] >> (first % 2 * 4) & 15;
+    out[c / 2] = static_cast<uint8_t>(out[c / 2] | code << (c % 2 * 4));
+    ++first;
+  }
+}
+
+void expand_bytes(const uint8_t* mask, int64_t cols, const uint8_t* codes, uint8_t* out) noexcept {
+  for (int64_t c = 0; c < cols; ++c) out[c] = kept(mask, c) ? *codes++ : 0;
+}
+
 void floats(const float* w, int64_t rows, int64_t cols, int64_t w_stride, const float* x,
             int64_t tokens, int64_t x_stride, Outputs out) noexcept {
   for (int64_t t = 0; t < tokens; ++t) {
@@ -117,7 +168,14 @@ void floats(const float* w, int64_t rows, int64_t cols, int64_t w_stride, const 
 
 }  // namespace
 
-const PackedMatmulRow kPackedMatmulReference = {
-    "packed_matmul__reference", bytes, nibbles, quads4, quads8, floats};
+const PackedMatmulRow kPackedMatmulReference = {"packed_matmul__reference",
+                                                bytes,
+                                                nibbles,
+                                                quads4,
+                                                quads8,
+                                                scales,
+                                                expand_nibbles,
+                                                expand_bytes,
+                                                floats};
 
 }  // namespace scant

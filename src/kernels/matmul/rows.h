@@ -54,6 +54,12 @@ struct WeightRows {
   bool two_complement = false;         ///< `values` are those of 4-bit integers
 };
 
+/// As ScaleStorage, in its order.
+enum class StoredScale : uint8_t { kF32, kBF16, kF16, kE8M0, kE4M3 };
+
+/// Bytes past the codes that expand_* take that are read as well.
+inline constexpr int64_t kExpandSlack = 16;
+
 /// y[t * y_stride + r], assigned.
 struct Outputs {
   float* y = nullptr;
@@ -70,6 +76,15 @@ struct PackedMatmulRow {
   /// 2:4 by ranks, codes of 4 and 8 bits. The kept columns alone are multiplied.
   void (*quads4)(const WeightRows& w, const Int8Records& quads4, Outputs y) noexcept;
   void (*quads8)(const WeightRows& w, const Int8Records& quads8, Outputs y) noexcept;
+  /// to[i] = stored scale i times factor.
+  void (*scales)(StoredScale type, const uint8_t* from, int64_t count, float factor,
+                 float* to) noexcept;
+  /// A row behind a bitmask: the next codes, from the `first` on, where bits of `mask` are set, and
+  /// zeros elsewhere. `out` takes whole 16 columns; so may up to kExpandSlack bytes be read.
+  void (*expand_nibbles)(const uint8_t* mask, int64_t cols, const uint8_t* codes, int64_t first,
+                         uint8_t* out) noexcept;
+  void (*expand_bytes)(const uint8_t* mask, int64_t cols, const uint8_t* codes,
+                       uint8_t* out) noexcept;
   /// Weights w (rows x cols, float32, rows of w_stride) with float32 inputs.
   void (*floats)(const float* w, int64_t rows, int64_t cols, int64_t w_stride, const float* x,
                  int64_t tokens, int64_t x_stride, Outputs y) noexcept;

@@ -326,7 +326,7 @@ struct FloatProduct {
   }
 };
 
-template <typename S>
+template <typename S, typename Decode>
 struct PackedMatmulBody {
   static void bytes(const WeightRows& w, const Int8Records& x, bool wide, Outputs y) noexcept {
     wide ? all_tokens<S, ByteStep<S, true>>(w, x, y) : all_tokens<S, ByteStep<S, false>>(w, x, y);
@@ -342,7 +342,15 @@ struct PackedMatmulBody {
     all_tokens<S, Quad8Step<S>>(w, x, y);
   }
   static constexpr PackedMatmulRow row(const char* name) {
-    return {name, bytes, nibbles, quads4, quads8, FloatProduct<S>::run};
+    return {name,
+            bytes,
+            nibbles,
+            quads4,
+            quads8,
+            Decode::scales,
+            Decode::expand_nibbles,
+            Decode::expand_bytes,
+            FloatProduct<S>::run};
   }
 };
 
