@@ -22,6 +22,44 @@ def put(target, seeds):
         (folder / name).write_bytes(content)
 
 
+# --- packed ----------------------------------------------------------------------------------
+
+def packed_seeds():
+    seeds = {}
+    formats = [("int4", "g16", "int4:g16"), ("int3", "channel", "int3:asym"), ("nvfp4", "g16", "nvfp4"),
+               ("ternary", "tensor", "ternary:tensor"), ("bf16", "none", "bf16"), ("mxfp4", "block=32", "mxfp4"),
+               ("int7", "g8", "int7:g8:narrow:scale=fp16"), ("fp8_e4m3", "channel", "fp8_e4m3")]
+    layouts = [(None, "dense"), ("2:4", "n_of_m"), ("4:8", "n_of_m_positions"), ("50%", "bitmask"), ("50%:row", "bitmask"),
+               ("50%:rows", "structured"), ("50%:cols", "structured"), ("50%:block=2x8", "block_bitmask"),
+               ("50%:block=1x16", "block_rows")]
+    for element, granularity, text in formats:
+        for pattern, layout in layouts:
+            description = {"element": element, "granularity": granularity, "format": text, "layout": layout,
+                           "shape": [4, 33], "dtype": "BF16"}
+            if pattern:
+                description["pattern"] = pattern
+            name = f"{element}-{layout}-{(pattern or 'all').replace(':', '_').replace('%', 'p').replace('=', '')}"
+            # Half of all bits set: bitmasks have about the right count, ranks are often in range.
+            seeds[name] = json.dumps(description).encode() + b"\n" + bytes([0x35] * 400)
+    sound = {"element": "int4", "granularity": "channel", "format": "int4", "pattern": "2:4", "layout": "n_of_m",
+             "shape": [2, 8], "dtype": "F32", "transposed": True, "column_factors": True}
+    seeds["sound"] = json.dumps(sound).encode() + b"\n" + bytes(200)
+    seeds["vector"] = json.dumps({**sound, "shape": [8], "transposed": False}).encode() + b"\n" + bytes(100)
+    for key, value in {"shape": [0], "layout": "spiral", "format": "int9", "dtype": "I8", "transposed": 3,
+                       "pattern": "9:4", "element": "int5", "granularity": 4}.items():
+        seeds[f"bad-{key}"] = json.dumps({**sound, key: value}).encode() + b"\n"
+    seeds["missing"] = b"{}\n"
+    seeds["list"] = b"[]"
+    mask = {"element": "int4", "granularity": "channel", "format": "int4", "layout": "bitmask", "pattern": "50%",
+            "shape": [2, 8], "dtype": "F32"}
+    seeds["bitmask"] = json.dumps(mask).encode() + b"\n" + bytes([0x0F, 0x55] + [0x21] * 4) + struct.pack("<2f", 1, 2)
+    rows = {**mask, "layout": "block_rows", "pattern": "50%:block=1x4", "shape": [2, 8]}
+    seeds["blocks"] = json.dumps(rows).encode() + b"\n" + struct.pack("<3I2H", 0, 1, 2, 0, 1) + bytes(4) + bytes(8)
+    listed = {**mask, "layout": "n_of_m_positions", "pattern": "2:4", "shape": [2, 8]}
+    seeds["positions"] = json.dumps(listed).encode() + b"\n" + bytes([0x44, 0x44]) + bytes(4) + bytes(8)
+    return seeds
+
+
 # --- safetensors -----------------------------------------------------------------------------
 
 def file_of(header, data=b"", length=None):
@@ -392,6 +430,7 @@ def tokenizer_seeds():
 
 
 if __name__ == "__main__":
+    put("packed", packed_seeds())
     put("safetensors", safetensors_seeds())
     put("gguf", {**sound_gguf_seeds(), **broken_gguf_seeds()})
     put("tokenizer_json", tokenizer_seeds())

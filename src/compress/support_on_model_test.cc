@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -51,6 +52,21 @@ Mask nonzero_of(const Matrix& values) {
   return mask;
 }
 
+StoredSize size_of(const PlannedLayer& layer, const Model& model) {
+  const CompressionSpec& spec = layer.plan.weights;
+  const int64_t rows = layer.info.outputs, cols = layer.info.inputs;
+  return compressed_size(rows, cols, spec,
+                         plain_format_of(model.checkpoint().require(layer.info.tensor)),
+                         spec.pattern ? spec.pattern->most_kept(rows, cols) : rows * cols);
+}
+
+/// Whether what was packed gives back the simulated values bit for bit.
+bool is_packed_exactly(const CompressedLayer& layer) {
+  Matrix values(layer.values.rows(), layer.values.cols());
+  layer.packed->unpack_rows(0, values.view());
+  return std::memcmp(values.data(), layer.values.data(), values.values().size_bytes()) == 0;
+}
+
 TEST(SupportOnTheModel, EveryCellGoesThroughTheBlocksOfTheEmbeddedModel) {
   const auto model = Model::open(kAssets + "quill-llama-5m");
   const std::vector<int32_t> ids =
@@ -75,11 +91,13 @@ TEST(SupportOnTheModel, EveryCellGoesThroughTheBlocksOfTheEmbeddedModel) {
   for (size_t begin = 0; begin < specs.size(); begin += plan.layers.size()) {
     CompressionPlan mixed = plan;  // every layer another cell
     for (size_t i = 0; i < mixed.layers.size(); ++i) {
-      mixed.layers[i].plan.weights = specs[(begin + i) % specs.size()];
-      methods.insert(method_names(mixed.layers[i].plan.weights));
+      PlannedLayer& layer = mixed.layers[i];
+      layer.plan.weights = specs[(begin + i) % specs.size()];
+      layer.size = size_of(layer, *model);
+      methods.insert(method_names(layer.plan.weights));
     }
     const ContentStore content(folder);
-    const LayerStore store(content, std::to_string(begin));
+    const LayerStore store(content, std::to_string(begin), true);
     compress_blocks(*model, mixed, calibration, store, context);
     ReplacedWeights weights(model->weights(), std::nullopt);
     for (const PlannedLayer& layer : mixed.layers) {
@@ -93,6 +111,9 @@ TEST(SupportOnTheModel, EveryCellGoesThroughTheBlocksOfTheEmbeddedModel) {
         EXPECT_TRUE(spec.pattern->allows(nonzero_of(result->values)));
         EXPECT_LE(result->kept, spec.pattern->most_kept(layer.info.outputs, layer.info.inputs));
       }
+      ASSERT_TRUE(result->packed);
+      EXPECT_EQ(result->packed->bytes(), layer.size.total());
+      EXPECT_TRUE(is_packed_exactly(*result));
       weights.replace(layer.info.name, std::move(result->values));
     }
     const Evaluation evaluation =

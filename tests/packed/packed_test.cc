@@ -1,0 +1,161 @@
+// Packed folders through the real program: written, inspected, evaluated, unpacked, damaged.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/file_map.h"
+#include "tests/program.h"
+
+namespace scant {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+using Arguments = std::vector<std::string>;
+
+std::string fixture(const std::string& name) {
+  return SCANT_SOURCE_DIR "/tests/goldens/models/" + name;
+}
+
+Arguments joined(Arguments first, const Arguments& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
+}
+
+void compress(const std::string& model, const std::string& out, const Arguments& how) {
+  const ProgramRun run = run_scant(joined({"compress", model, "-o", out}, how));
+  ASSERT_EQ(run.status, 0) << run.errors;
+}
+
+void expect_same_file(const std::string& one, const std::string& other, const std::string& name) {
+  const std::string a = read_file(one + "/" + name);
+  EXPECT_TRUE(a == read_file(other + "/" + name)) << name;
+}
+
+/// Compresses both ways: unpacking must give the dense folder, byte for byte.
+void expect_unpacks_to_dense(const std::string& model, const Arguments& how) {
+  const std::string folder = scratch_folder();
+  compress(model, folder + "/packed", joined(how, {"--to", "packed"}));
+  compress(model, folder + "/dense", how);
+  const ProgramRun run = run_scant({"unpack", folder + "/packed", "-o", folder + "/unpacked"});
+  ASSERT_EQ(run.status, 0) << run.errors;
+  expect_same_file(folder + "/dense", folder + "/unpacked", "model.safetensors");
+  expect_same_file(folder + "/dense", folder + "/unpacked", "config.json");
+  const json said = json::parse(read_file(folder + "/packed/scant.json"));
+  const json inspected =
+      json::parse(run_scant({"inspect", folder + "/packed", "--json", "--no-statistics"}).output);
+  EXPECT_EQ(inspected["bytes"], said["sizes"]["total_bytes"]);
+}
+
+TEST(Packed, UnpackingGivesTheDenseFolderByteForByte) {
+  expect_unpacks_to_dense(embedded_model(), {"--sparsity", "2:4", "--weights", "int4:g128"});
+  expect_unpacks_to_dense(embedded_model(), {"--sparsity", "50%", "--weights", "int3:g64:asym"});
+  expect_unpacks_to_dense(embedded_model(), {"--sparsity", "50%:block=1x16", "--weights", "mxfp4"});
+}
+
+TEST(Packed, APrunedModelWithoutANumberFormatIsStoredInItsOwnType) {
+  expect_unpacks_to_dense(embedded_model(), {"--sparsity", "2:4"});
+}
+
+TEST(Packed, TransposedWeightsComeBackAsTheyWere) {
+  expect_unpacks_to_dense(fixture("gpt2"), {"--weights", "int8", "--sparsity", "2:4"});
+}
+
+TEST(Packed, CalibratedMethodsAndRefitsKeepTheirCodes) {
+  const Arguments calibrated = {"--calibration", embedded_calibration(), "--samples", "8",
+                                "--window",      "64"};
+  expect_unpacks_to_dense(embedded_model(),
+                          joined(calibrated, {"--weights", "int3:g64", "--quantizer", "awq"}));
+  expect_unpacks_to_dense(embedded_model(),
+                          joined(calibrated, {"--sparsity", "2:4", "--weights", "int4:g128",
+                                              "--joint", "one-pass", "--refit", "1"}));
+}
+
+TEST(Packed, PerplexityIsThatOfTheSimulatedModel) {
+  const std::string folder = scratch_folder();
+  const Arguments how = {"--sparsity", "2:4", "--weights", "int4:g128"};
+  compress(embedded_model(), folder + "/packed", joined(how, {"--to", "packed"}));
+  compress(embedded_model(), folder + "/dense", how);
+  double perplexity[2];
+  for (int i = 0; i < 2; ++i) {
+    const ProgramRun run =
+        run_scant({"eval", folder + (i == 0 ? "/packed" : "/dense"), "--text", embedded_text(),
+                   "--max-tokens", "4096", "--json"});
+    ASSERT_EQ(run.status, 0) << run.errors;
+    perplexity[i] = json::parse(run.output)["perplexity"];
+  }
+  EXPECT_NEAR(perplexity[0] / perplexity[1], 1.0, 1e-3);
+}
+
+class DamagedFolder : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = scratch_folder() + "/packed";
+    compress(embedded_model(), folder_,
+             {"--sparsity", "2:4", "--weights", "int4:g128", "--to", "packed"});
+  }
+  json config() const { return json::parse(read_file(folder_ + "/config.json")); }
+  void write_config(const json& config) const {
+    std::ofstream(folder_ + "/config.json") << config.dump();
+  }
+  /// The one line that is said.
+  std::string refusal() const {
+    const ProgramRun run = run_scant({"inspect", folder_});
+    EXPECT_NE(run.status, 0);
+    EXPECT_EQ(std::count(run.errors.begin(), run.errors.end(), '\n'), 1) << run.errors;
+    return run.errors;
+  }
+  std::string folder_;
+  const std::string tensor_ = "model.layers.0.mlp.up_proj.weight";
+};
+
+TEST_F(DamagedFolder, DescriptionsThatDoNotFitAreNamed) {
+  const json sound = config();
+  json changed = sound;
+  changed["quantization_config"]["format_version"] = 99;
+  write_config(changed);
+  EXPECT_THAT(refusal(), HasSubstr("format_version is 99"));
+  changed = sound;
+  changed["quantization_config"]["tensors"][tensor_]["layout"] = "spiral";
+  write_config(changed);
+  EXPECT_THAT(refusal(), HasSubstr("there is no \"spiral\""));
+  changed = sound;
+  changed["quantization_config"]["tensors"][tensor_]["format"] = "int8";
+  changed["quantization_config"]["tensors"][tensor_]["element"] = "int8";
+  changed["quantization_config"]["tensors"][tensor_]["granularity"] = "channel";
+  write_config(changed);
+  EXPECT_THAT(refusal(), HasSubstr(tensor_ + ".codes"));
+  changed = sound;
+  changed["quantization_config"]["tensors"][tensor_]["shape"] = {1, -3};
+  write_config(changed);
+  EXPECT_THAT(refusal(), HasSubstr("shape is not a list"));
+}
+
+TEST_F(DamagedFolder, PositionsThatNoQuadHasAreNamed) {
+  const std::string path = folder_ + "/model.safetensors";
+  std::string bytes = read_file(path);
+  uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  const json tensors = json::parse(bytes.substr(8, header));
+  const json offsets = tensors[tensor_ + ".positions"]["data_offsets"];
+  for (uint64_t i = offsets[0]; i < offsets[1].get<uint64_t>(); ++i) {
+    bytes[8 + header + i] = static_cast<char>(0xff);
+  }
+  std::ofstream(path, std::ios::binary) << bytes;
+  EXPECT_THAT(refusal(), testing::AllOf(HasSubstr(tensor_), HasSubstr("has rank 7")));
+}
+
+TEST(Unpack, ADenseFolderIsRefused) {
+  const ProgramRun run = run_scant({"unpack", embedded_model(), "-o", scratch_folder() + "/out"});
+  EXPECT_NE(run.status, 0);
+  EXPECT_THAT(run.errors, HasSubstr("holds no packed tensors"));
+}
+
+}  // namespace
+}  // namespace scant
