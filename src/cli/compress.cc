@@ -9,6 +9,7 @@
 #include "cli/calibration_options.h"
 #include "cli/commands.h"
 #include "cli/parse_option.h"
+#include "cli/table_options.h"
 #include "cli/text_input.h"
 #include "compress/job.h"
 #include "compress/transforms/transform_model.h"
@@ -28,6 +29,7 @@ struct Options {
   std::string out;
   std::string sparsity, weights, order, recipe, text;
   ActivationOptions activations;
+  TableOptions tables;
   std::string pruner, quantizer, joint;
   CalibrationOptions calibration;
   std::vector<std::string> only, skip;
@@ -132,10 +134,10 @@ Recipe recipe_of(const Options& options) {
     recipe.steps = steps_of(options);
     recipe.refit_epochs = default_refit(recipe.steps);
     options.activations.apply(recipe, options.calibration.given());
-    if (recipe.steps.empty() && recipe.transforms.empty()) {
+    if (recipe.steps.empty() && recipe.transforms.empty() && !options.tables.any()) {
       throw Error("scant compress",
-                  "nothing to do; expected --sparsity, --weights, --activations, --smooth, "
-                  "--rotate or --recipe");
+                  "nothing to do; expected --sparsity, --weights, --head, --embeddings, "
+                  "--activations, --smooth, --rotate or --recipe");
     }
   }
   if (options.seed) recipe.seed = *options.seed;
@@ -225,17 +227,22 @@ void note_dense_output(const Recipe& recipe, const CompressionResult& result,
 }
 
 void run(const Options& options, Shell& shell) {
-  const Recipe recipe = recipe_of(options);
-  if (options.print_recipe) {
+  Recipe recipe = recipe_of(options);
+  if (options.print_recipe && !options.tables.any()) {  // needs no model
     shell.result(recipe.to_yaml());
     return;
   }
   if (options.model.empty()) throw Error("scant compress", "expected a MODEL to compress");
+  const auto model = Model::open(options.model);
+  options.tables.apply(recipe, *model);
+  if (options.print_recipe) {
+    shell.result(recipe.to_yaml());
+    return;
+  }
   if (options.out.empty() && !options.dry_run) {
     throw Error("--output", "missing; expected a folder to write (or --dry-run)");
   }
   require_calibration_for_its_options(options);
-  const auto model = Model::open(options.model);
   std::optional<Calibration> read;
   if (options.calibration.given()) {
     read = read_calibration(*model, options.calibration, options.protocol.window, recipe.seed,
@@ -284,6 +291,7 @@ std::function<void(Shell&)> add_compress(CLI::App& app) {
                  "Number format of weights, ELEMENT[:GRANULARITY][:OPTION...], such as int4:g128 "
                  "(scant formats lists them)");
   app.add_option("--order", options->order, "sparsify-first (default), quantize-first or joint");
+  options->tables.add_to(app);
   options->activations.add_to(app);
   app.add_option("--recipe", options->recipe,
                  "YAML file with steps and overrides instead of the flags");

@@ -67,9 +67,19 @@ TEST(Packed, TransposedWeightsComeBackAsTheyWere) {
   expect_unpacks_to_dense(fixture("gpt2"), {"--weights", "int8", "--sparsity", "2:4"});
 }
 
+TEST(Packed, HeadAndEmbeddingsArePackedWhenAskedFor) {
+  expect_unpacks_to_dense(embedded_model(), {"--sparsity", "2:4", "--weights", "int4:g128",
+                                             "--embeddings", "int8"});  // its head is tied
+  expect_unpacks_to_dense(fixture("llama"), {"--head", "int8", "--embeddings", "int4:g32"});
+  const ProgramRun run = run_scant({"compress", embedded_model(), "-o", scratch_folder() + "/out",
+                                    "--head", "int8", "--embeddings", "int4"});
+  EXPECT_NE(run.status, 0);
+  EXPECT_THAT(run.errors, HasSubstr("one tensor for both"));
+}
+
 TEST(Packed, CalibratedMethodsAndRefitsKeepTheirCodes) {
-  const Arguments calibrated = {"--calibration", embedded_calibration(), "--samples", "8",
-                                "--window",      "64"};
+  const Arguments calibrated = {
+      "--calibration", embedded_calibration(), "--samples", "8", "--window", "64"};
   expect_unpacks_to_dense(embedded_model(),
                           joined(calibrated, {"--weights", "int3:g64", "--quantizer", "awq"}));
   expect_unpacks_to_dense(embedded_model(),
@@ -84,9 +94,8 @@ TEST(Packed, PerplexityIsThatOfTheSimulatedModel) {
   compress(embedded_model(), folder + "/dense", how);
   double perplexity[2];
   for (int i = 0; i < 2; ++i) {
-    const ProgramRun run =
-        run_scant({"eval", folder + (i == 0 ? "/packed" : "/dense"), "--text", embedded_text(),
-                   "--max-tokens", "4096", "--json"});
+    const ProgramRun run = run_scant({"eval", folder + (i == 0 ? "/packed" : "/dense"), "--text",
+                                      embedded_text(), "--max-tokens", "4096", "--json"});
     ASSERT_EQ(run.status, 0) << run.errors;
     perplexity[i] = json::parse(run.output)["perplexity"];
   }
