@@ -18,6 +18,16 @@ struct Avx2 {
   static V set(float x) { return _mm256_set1_ps(x); }
   static V load(const float* p) { return _mm256_loadu_ps(p); }
   static void store(float* p, V x) { _mm256_storeu_ps(p, x); }
+  /// Floats, bf16 or int8, widened.
+  static V load_wide(const float* p) { return load(p); }
+  static V load_wide(const uint16_t* p) {
+    const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+  }
+  static V load_wide(const int8_t* p) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+  }
   /// The first `count` lanes, 0 < count < kLanes; the others are `fill`.
   static V load_partial(const float* p, int64_t count, float fill) {
     const __m256i mask = first(count);

@@ -24,6 +24,16 @@ struct Avx512 {
   static V set(float x) { return _mm512_set1_ps(x); }
   static V load(const float* p) { return _mm512_loadu_ps(p); }
   static void store(float* p, V x) { _mm512_storeu_ps(p, x); }
+  /// Floats, bf16 or int8, widened.
+  static V load_wide(const float* p) { return load(p); }
+  static V load_wide(const uint16_t* p) {
+    const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+  }
+  static V load_wide(const int8_t* p) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+  }
   /// The first `count` lanes, 0 < count < kLanes; the others are `fill`.
   static V load_partial(const float* p, int64_t count, float fill) {
     return _mm512_mask_loadu_ps(set(fill), first(count), p);
