@@ -2,6 +2,7 @@
 
 #include <cblas.h>
 
+#include <algorithm>
 #include <array>
 #include <limits>
 #include <mutex>
@@ -21,6 +22,14 @@ void gemm_cpu(const GemmShape& shape, ConstMatrixView a, ConstMatrixView b, Matr
   pin_blas_to_one_thread();
   const auto narrow = [](int64_t value) { return static_cast<blasint>(value); };
   const auto flag = [](Transpose t) { return t == Transpose::kYes ? CblasTrans : CblasNoTrans; };
+  if (shape.m == 1 && options.a == Transpose::kNo && options.b == Transpose::kYes) {
+    // One row: the general product would copy all of b into panels first.
+    if (options.beta == 0.0f) std::fill_n(c.data, shape.n, 0.0f);
+    cblas_sgemv(CblasRowMajor, CblasNoTrans, narrow(shape.n), narrow(shape.k), options.alpha,
+                b.data, narrow(b.stride), a.data, 1, options.beta == 0.0f ? 1.0f : options.beta,
+                c.data, 1);
+    return;
+  }
   cblas_sgemm(CblasRowMajor, flag(options.a), flag(options.b), narrow(shape.m), narrow(shape.n),
               narrow(shape.k), options.alpha, a.data, narrow(a.stride), b.data, narrow(b.stride),
               options.beta, c.data, narrow(c.stride));

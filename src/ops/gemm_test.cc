@@ -23,7 +23,8 @@ double at(ConstMatrixView m, bool transposed, int64_t r, int64_t c) {
 }
 
 TEST(Gemm, AgreesWithDoublePrecisionForEveryTransposeOnRaggedShapes) {
-  const std::vector<Shape> shapes = {{1, 1, 1}, {3, 5, 7}, {17, 33, 65}, {64, 31, 128}};
+  const std::vector<Shape> shapes = {
+      {1, 1, 1}, {1, 33, 65}, {3, 5, 7}, {17, 33, 65}, {64, 31, 128}};
   for (const Shape& s : shapes) {
     for (const bool ta : {false, true}) {
       for (const bool tb : {false, true}) {
@@ -48,6 +49,15 @@ TEST(Gemm, AgreesWithDoublePrecisionForEveryTransposeOnRaggedShapes) {
       }
     }
   }
+}
+
+TEST(Gemm, OneRowWithBetaZeroOverwritesWhateverWasThere) {
+  const Matrix a = random_matrix(1, 30, 1);
+  const Matrix b = random_matrix(50, 30, 2);
+  Matrix c(1, 50);
+  for (float& v : c.values()) v = std::numeric_limits<float>::quiet_NaN();
+  gemm(a.view(), b.view(), c.view(), {.b = Transpose::kYes});
+  for (const float v : c.values()) EXPECT_TRUE(std::isfinite(v));
 }
 
 TEST(Gemm, WithBetaZeroOverwritesWhateverWasThere) {
