@@ -2,25 +2,33 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
+#include <utility>
 
 #include "ops/gemm.h"
 
 namespace scant {
 namespace {
 
-void add_term(const DenseTerm& term, ConstMatrixView x, MatrixView y, float beta) {
-  gemm(x, term.weight.view(), y, {.b = Transpose::kYes, .beta = beta});
+/// Outputs [begin, begin + count) of a layer.
+struct Piece {
+  int64_t begin, count;
+};
+
+void add_term(const DenseTerm& term, Piece piece, ConstMatrixView x, MatrixView y, float beta) {
+  gemm(x, term.weight.view().rows_from(piece.begin, piece.count), y,
+       {.b = Transpose::kYes, .beta = beta});
 }
 
 // A few outputs at a time, decoded.
-void add_term(const PackedTerm& term, ConstMatrixView x, MatrixView y, float beta) {
+void add_term(const PackedTerm& term, Piece piece, ConstMatrixView x, MatrixView y, float beta) {
   constexpr int64_t kRows = 64;
   const PackedMatrix& weight = *term.weight;
-  Matrix tile(std::min(kRows, weight.rows()), weight.cols());
-  for (int64_t begin = 0; begin < weight.rows(); begin += kRows) {
-    const int64_t count = std::min(kRows, weight.rows() - begin);
+  Matrix tile(std::min(kRows, piece.count), weight.cols());
+  for (int64_t begin = 0; begin < piece.count; begin += kRows) {
+    const int64_t count = std::min(kRows, piece.count - begin);
     const MatrixView rows = tile.view().rows_from(0, count);
-    weight.unpack_rows(begin, rows);
+    weight.unpack_rows(piece.begin + begin, rows);
     gemm(x, rows, y.cols_from(begin, count), {.b = Transpose::kYes, .beta = beta});
   }
 }
@@ -50,17 +58,66 @@ void fill_with_bias(std::span<const float> bias, MatrixView y) {
   for (int64_t r = 0; r < y.rows; ++r) std::memcpy(y.row(r), bias.data(), bias.size_bytes());
 }
 
-// `x` is quantized already.
-void sum_terms(const LinearLayer& layer, ConstMatrixView x, MatrixView y, LinearOutput output) {
+// The outputs `piece` of a layer; `x` is quantized already.
+void sum_terms(const LinearLayer& layer, Piece piece, ConstMatrixView x, MatrixView y,
+               LinearOutput output) {
+  y = y.cols_from(piece.begin, piece.count);
   float beta = output == LinearOutput::kAdd ? 1.0f : 0.0f;
   if (!layer.bias.empty()) {
-    beta == 0.0f ? fill_with_bias(layer.bias, y) : add_bias(layer.bias, y);
+    const auto bias =
+        std::span(layer.bias)
+            .subspan(static_cast<size_t>(piece.begin), static_cast<size_t>(piece.count));
+    beta == 0.0f ? fill_with_bias(bias, y) : add_bias(bias, y);
     beta = 1.0f;
   }
   for (const LinearTerm& term : layer.terms) {
-    std::visit([&](const auto& t) { add_term(t, x, y, beta); }, term);
+    std::visit([&](const auto& t) { add_term(t, piece, x, y, beta); }, term);
     beta = 1.0f;
   }
+}
+
+// Outputs that one thread computes at a time: for one token enough weights to be worth a wake-up,
+// for many enough that the product does not pack its inputs too often. Layouts of packed weights
+// keep up to kPackedUnit outputs together.
+int64_t piece_size(const LinearLayer& layer, int64_t tokens) {
+  constexpr int64_t kWeights = 1 << 15;
+  constexpr int64_t kFewTokens = 8;
+  constexpr int64_t kUnit = 16;
+  constexpr int64_t kPackedUnit = 128;
+  const bool packed = std::ranges::any_of(
+      layer.terms, [](const LinearTerm& term) { return std::holds_alternative<PackedTerm>(term); });
+  const int64_t unit = packed || tokens > kFewTokens ? kPackedUnit : kUnit;
+  const int64_t rows = kWeights / std::max<int64_t>(1, layer.info.inputs) / unit * unit;
+  return std::max(rows, unit);
+}
+
+/// A layer's work: what it reads, what it writes.
+struct Job {
+  const LinearLayer* layer;
+  ConstMatrixView x;
+  MatrixView y;
+  LinearOutput output = LinearOutput::kAssign;
+};
+
+void run_jobs(std::span<const Job> jobs, ThreadPool* threads) {
+  if (threads == nullptr) {
+    for (const Job& job : jobs) {
+      sum_terms(*job.layer, {0, job.layer->info.outputs}, job.x, job.y, job.output);
+    }
+    return;
+  }
+  std::vector<std::pair<const Job*, Piece>> pieces;
+  for (const Job& job : jobs) {
+    const int64_t outputs = job.layer->info.outputs;
+    const int64_t step = piece_size(*job.layer, job.x.rows);
+    for (int64_t begin = 0; begin < outputs; begin += step) {
+      pieces.push_back({&job, {begin, std::min(step, outputs - begin)}});
+    }
+  }
+  threads->parallel_for(static_cast<int64_t>(pieces.size()), [&](int64_t i) {
+    const auto& [job, piece] = pieces[static_cast<size_t>(i)];
+    sum_terms(*job->layer, piece, job->x, job->y, job->output);
+  });
 }
 
 Matrix quantized_copy(ConstMatrixView x, const InputQuantization& quantization) {
@@ -82,28 +139,35 @@ Matrix dense_weight(LinearLayer layer) {
   return sum;
 }
 
-void linear(const LinearLayer& layer, ConstMatrixView x, MatrixView y, LinearOutput output) {
-  if (!layer.activation) return sum_terms(layer, x, y, output);
-  const Matrix input = quantized_copy(x, *layer.activation);
-  sum_terms(layer, input.view(), y, output);
+void linear(const LinearLayer& layer, ConstMatrixView x, MatrixView y, LinearOutput output,
+            ThreadPool* threads) {
+  Matrix input;
+  if (layer.activation) {
+    input = quantized_copy(x, *layer.activation);
+    x = input.view();
+  }
+  const Job job = {&layer, x, y, output};
+  run_jobs(std::span(&job, 1), threads);
 }
 
 void linear_shared(std::span<const LinearLayer> layers, ConstMatrixView x,
-                   std::span<const MatrixView> ys) {
-  const InputQuantization* quantization = nullptr;  // of what `input` holds
-  Matrix input;
+                   std::span<const MatrixView> ys, ThreadPool* threads) {
+  const InputQuantization* quantization = nullptr;  // of what the last of `inputs` holds
+  std::deque<Matrix> inputs;                        // which stay where they are
+  std::vector<Job> jobs;
   for (size_t i = 0; i < layers.size(); ++i) {
     const LinearLayer& layer = layers[i];
     if (!layer.activation) {
-      sum_terms(layer, x, ys[i], LinearOutput::kAssign);
+      jobs.push_back({&layer, x, ys[i]});
       continue;
     }
     if (quantization == nullptr || !layer.activation->same_as(*quantization)) {
-      input = quantized_copy(x, *layer.activation);
+      inputs.push_back(quantized_copy(x, *layer.activation));
       quantization = &*layer.activation;
     }
-    sum_terms(layer, input.view(), ys[i], LinearOutput::kAssign);
+    jobs.push_back({&layer, std::as_const(inputs.back()).view(), ys[i]});
   }
+  run_jobs(jobs, threads);
 }
 
 }  // namespace scant

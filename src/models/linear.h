@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/tensor.h"
+#include "core/threads.h"
 #include "formats/packed.h"
 #include "models/input_quantization.h"
 #include "ops/rotation/rotation.h"
@@ -52,15 +53,16 @@ Matrix dense_weight(LinearLayer layer);
 enum class LinearOutput : uint8_t { kAssign, kAdd };
 
 /// y = layer(x), or y += layer(x); x tokens x inputs, rotated already (Pass does it, so that taps
-/// see what meets the weight), y tokens x outputs. Single-threaded. With linear_shared the one
-/// place where models meet weights.
+/// see what meets the weight), y tokens x outputs. With `threads` the outputs are cut into pieces,
+/// by the layer's size and not by the number of threads; null: single-threaded. With linear_shared
+/// the one place where models meet weights.
 void linear(const LinearLayer& layer, ConstMatrixView x, MatrixView y,
-            LinearOutput output = LinearOutput::kAssign);
+            LinearOutput output = LinearOutput::kAssign, ThreadPool* threads = nullptr);
 
 /// ys[i] = layers[i](x): layers that read the same input, which is quantized once where they do it
 /// alike.
 void linear_shared(std::span<const LinearLayer> layers, ConstMatrixView x,
-                   std::span<const MatrixView> ys);
+                   std::span<const MatrixView> ys, ThreadPool* threads = nullptr);
 
 /// Where parameters come from: a checkpoint, or a checkpoint with some weights replaced. Constant
 /// member functions are called from several threads at once.

@@ -20,11 +20,19 @@
 
 namespace scant {
 
+class KvCache;  // models/kv_cache.h
+
 /// One sample on its way through the stages. For a language model: tokens x features.
 struct State {
   std::vector<int32_t> tokens;  ///< the window's ids
   int64_t first_position = 0;   ///< position of tokens[0]
   Matrix hidden;                ///< what the last stage made
+  /// Of the tokens before `tokens`, to which attention adds; first_position is what it holds. Null:
+  /// `tokens` is all there is.
+  KvCache* cache = nullptr;
+  /// Threads for the work inside a stage; null: the caller's alone. Results differ from those of
+  /// one thread by rounding, but not with the number of threads.
+  ThreadPool* threads = nullptr;
 };
 
 /// Sees activations on their way: calibration statistics, layer errors.
@@ -43,8 +51,8 @@ struct ModelStructure;  // models/structure.h
 class LoadedStage {
  public:
   virtual ~LoadedStage() = default;
-  /// Advances one sample. Thread-safe: stages are shared by samples. Single-threaded inside, so
-  /// that results do not depend on the number of threads.
+  /// Advances one sample. Thread-safe: stages are shared by samples. Single-threaded inside but
+  /// for what State::threads allows.
   virtual void run(State& state, int64_t sample, Tap* tap) const = 0;
 };
 
@@ -72,6 +80,8 @@ class Head {
   virtual int64_t vocabulary() const = 0;
   /// Rows [begin, begin + count) of the head's weight, count x features.
   virtual Matrix load_slice(const WeightSource& weights, int64_t begin, int64_t count) const = 0;
+  /// The head as a linear layer, which WeightSource::linear can load whole.
+  virtual LinearInfo linear() const = 0;
   /// Names its tensor.
   virtual void describe(ModelStructure& structure) const = 0;
 };

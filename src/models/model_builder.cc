@@ -107,7 +107,7 @@ void ModelBuilder::set_head(const std::string& head, const std::string& embeddin
                     !differ(*checkpoint_, head, embedding);
   const std::string& tensor = facts.tied_head ? embedding : head;
   model_->head_ = std::make_unique<VocabularyHead>(parameter(tensor, {facts.vocabulary, features}),
-                                                   head, facts.vocabulary);
+                                                   head, facts.vocabulary, features);
 }
 
 // Every layer that scant.json names is there and has inputs of that size.

@@ -1,5 +1,9 @@
 #include "models/blocks/attention.h"
 
+#include <fmt/format.h>
+
+#include "core/error.h"
+
 namespace scant {
 namespace {
 
@@ -32,17 +36,62 @@ void AttentionBlock::run(ConstMatrixView x, MatrixView residual, const Pass& pas
   } else {
     pass.linear_shared(projections_, x, std::vector<MatrixView>{q, k, v});
   }
-  if (query_norm_) norm_heads(*query_norm_, q, shape_.head_dim);
-  if (key_norm_) norm_heads(*key_norm_, k, shape_.head_dim);
-  if (rotary_) {
-    rotary_->apply(q, pass.state.first_position);
-    rotary_->apply(k, pass.state.first_position);
-  }
-  const int64_t size = attention_scratch_size(x.rows, shape_.head_dim);
-  const MatrixView scratch = pass.scratch.take(1, size);
+  pass.for_rows(x.rows, [&](int64_t begin, int64_t count) {
+    place(q.rows_from(begin, count), query_norm_, pass.state.first_position + begin);
+    place(k.rows_from(begin, count), key_norm_, pass.state.first_position + begin);
+  });
   const MatrixView heads = pass.scratch.take(x.rows, q_width);
-  attention(shape_, q, k, v, heads, scratch.row_span(0));
+  KvLayer* const cached = remember(k, v, pass);
+  if (cached != nullptr && cached->positions() > x.rows) {
+    attend_cached(*cached, q, heads, pass);
+  } else {
+    attend(q, k, v, heads, pass);
+  }
   pass.linear(output_, heads, residual, LinearOutput::kAdd);
+}
+
+void AttentionBlock::place(MatrixView x, const std::optional<Norm>& norm, int64_t position) const {
+  if (norm) norm_heads(*norm, x, shape_.head_dim);
+  if (rotary_) rotary_->apply(x, position);
+}
+
+KvLayer* AttentionBlock::remember(ConstMatrixView k, ConstMatrixView v, const Pass& pass) const {
+  if (pass.state.cache == nullptr) return nullptr;
+  const LinearInfo& info = output_.info;
+  KvLayer& layer = pass.state.cache->layer(info.block, shape_.kv_heads, shape_.head_dim);
+  if (layer.positions() != pass.state.first_position) {
+    throw Error(info.name, fmt::format("the cache holds {} positions; expected {}",
+                                       layer.positions(), pass.state.first_position));
+  }
+  layer.append(k, v);
+  return &layer;
+}
+
+// Head by head, so that threads share the work; each is computed as if it were alone.
+void AttentionBlock::attend(ConstMatrixView q, ConstMatrixView k, ConstMatrixView v, MatrixView out,
+                            const Pass& pass) const {
+  const int64_t size = attention_scratch_size(q.rows, shape_.head_dim);
+  if (pass.state.threads == nullptr) {
+    const MatrixView scratch = pass.scratch.take(1, size);
+    attention(shape_, q, k, v, out, scratch.row_span(0));
+    return;
+  }
+  const MatrixView scratch = pass.scratch.take(shape_.heads, size);
+  AttentionShape one = shape_;
+  one.heads = one.kv_heads = 1;
+  const int64_t dim = shape_.head_dim;
+  pass.for_pieces(shape_.heads, [&](int64_t head) {
+    const int64_t kv = head / (shape_.heads / shape_.kv_heads);
+    attention(one, q.cols_from(head * dim, dim), k.cols_from(kv * dim, dim),
+              v.cols_from(kv * dim, dim), out.cols_from(head * dim, dim), scratch.row_span(head));
+  });
+}
+
+void AttentionBlock::attend_cached(const KvLayer& cached, ConstMatrixView q, MatrixView out,
+                                   const Pass& pass) const {
+  const int64_t size = cached_attention_scratch_size(shape_, q.rows, cached.positions());
+  const MatrixView scratch = pass.scratch.take(1, size);
+  cached_attention(shape_, cached.view(), q, out, scratch.row_span(0), pass.state.threads);
 }
 
 }  // namespace scant

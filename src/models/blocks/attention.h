@@ -8,6 +8,7 @@
 #include "models/blocks/norm.h"
 #include "models/blocks/pass.h"
 #include "models/blocks/rotary.h"
+#include "models/kv_cache.h"
 
 namespace scant {
 
@@ -29,6 +30,15 @@ class AttentionBlock {
   void run(ConstMatrixView x, MatrixView residual, const Pass& pass) const;
 
  private:
+  /// Norms the heads of `x`, whose first row is at `position`, and turns them there.
+  void place(MatrixView x, const std::optional<Norm>& norm, int64_t position) const;
+  /// Adds keys and values to the cache; null if there is none.
+  KvLayer* remember(ConstMatrixView k, ConstMatrixView v, const Pass& pass) const;
+  void attend(ConstMatrixView q, ConstMatrixView k, ConstMatrixView v, MatrixView out,
+              const Pass& pass) const;
+  void attend_cached(const KvLayer& cached, ConstMatrixView q, MatrixView out,
+                     const Pass& pass) const;
+
   AttentionShape shape_;
   std::vector<LinearLayer> projections_;
   LinearLayer output_;

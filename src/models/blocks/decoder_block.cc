@@ -32,12 +32,18 @@ class LoadedDecoderBlock : public LoadedStage {
   void half(const Norm& norm, const Inner& inner, MatrixView x, const Pass& pass) const {
     const MatrixView input = pass.scratch.take(x.rows, x.cols);
     if (norm_first_) {
-      norm.run(x, input);
+      run_norm(norm, x, input, pass);
       inner.run(input, x, pass);
     } else {
       inner.run(x, x, pass);
-      norm.run(x, x);
+      run_norm(norm, x, x, pass);
     }
+  }
+
+  static void run_norm(const Norm& norm, ConstMatrixView x, MatrixView y, const Pass& pass) {
+    pass.for_rows(x.rows, [&](int64_t begin, int64_t count) {
+      norm.run(x.rows_from(begin, count), y.rows_from(begin, count));
+    });
   }
 
   bool norm_first_;

@@ -27,7 +27,7 @@ class LoadedEmbedding : public LoadedStage {
     Matrix hidden = look_up(state.tokens);
     if (projection_) {
       Matrix projected(hidden.rows(), projection_->info.outputs);
-      linear(*projection_, hidden.view(), projected.view());
+      linear(*projection_, hidden.view(), projected.view(), LinearOutput::kAssign, state.threads);
       hidden = std::move(projected);
     }
     if (!spec_.positions.empty()) add_positions(state, hidden);
@@ -78,7 +78,7 @@ class LoadedFinalNorm : public LoadedStage {
     if (norm_) norm_->run(x, x);
     if (projection_) {
       Matrix projected(x.rows, projection_->info.outputs);
-      linear(*projection_, x, projected.view());
+      linear(*projection_, x, projected.view(), LinearOutput::kAssign, state.threads);
       state.hidden = std::move(projected);
     }
   }

@@ -44,11 +44,14 @@ void FeedForward::run(ConstMatrixView x, MatrixView residual, const Pass& pass) 
   std::vector<MatrixView> inner;
   for (size_t i = 0; i < in_.size(); ++i) inner.push_back(pass.scratch.take(x.rows, width));
   pass.linear_shared(in_, x, inner);
-  if (inner.size() == 2) {
-    activate_gated(activation_, inner[0], inner[1]);
-  } else {
-    activate(activation_, inner[0]);
-  }
+  pass.for_rows(x.rows, [&](int64_t begin, int64_t count) {
+    const MatrixView rows = inner[0].rows_from(begin, count);
+    if (inner.size() == 2) {
+      activate_gated(activation_, rows, inner[1].rows_from(begin, count));
+    } else {
+      activate(activation_, rows);
+    }
+  });
   pass.linear(down_, inner[0], residual, LinearOutput::kAdd);
 }
 

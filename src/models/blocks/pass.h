@@ -18,17 +18,37 @@ struct Pass {
 
   int64_t tokens() const { return static_cast<int64_t>(state.tokens.size()); }
 
+  /// work(begin, count) for all of `rows` tokens, on the threads that there are: for what treats
+  /// every token alone.
+  template <typename Work>
+  void for_rows(int64_t rows, const Work& work) const {
+    constexpr int64_t kStep = 16;
+    if (state.threads == nullptr || rows <= kStep) return work(0, rows);
+    state.threads->parallel_for((rows + kStep - 1) / kStep, [&](int64_t piece) {
+      work(piece * kStep, std::min(kStep, rows - piece * kStep));
+    });
+  }
+  /// The same for heads and other independent pieces.
+  template <typename Work>
+  void for_pieces(int64_t pieces, const Work& work) const {
+    if (state.threads != nullptr) return state.threads->parallel_for(pieces, work);
+    for (int64_t i = 0; i < pieces; ++i) work(i);
+  }
+
   void linear(const LinearLayer& layer, ConstMatrixView x, MatrixView y,
               LinearOutput output = LinearOutput::kAssign) const {
     const Rotation* rotation = layer.info.input_rotation.get();
     if (rotation != nullptr) {
       const MatrixView rotated = scratch.take(x.rows, x.cols);
-      for (int64_t r = 0; r < x.rows; ++r) std::copy_n(x.row(r), x.cols, rotated.row(r));
-      rotation->rotate_rows(rotated);
+      for_rows(x.rows, [&](int64_t begin, int64_t count) {
+        const MatrixView some = rotated.rows_from(begin, count);
+        for (int64_t r = 0; r < count; ++r) std::copy_n(x.row(begin + r), x.cols, some.row(r));
+        rotation->rotate_rows(some);
+      });
       x = rotated;
     }
     show(std::span(&layer, 1), x);
-    scant::linear(layer, x, y, output);
+    scant::linear(layer, x, y, output, state.threads);
     if (rotation != nullptr) scratch.give_back(1);
   }
   void linear_shared(std::span<const LinearLayer> layers, ConstMatrixView x,
@@ -40,7 +60,7 @@ struct Pass {
       return;
     }
     show(layers, x);
-    scant::linear_shared(layers, x, ys);
+    scant::linear_shared(layers, x, ys, state.threads);
   }
 
  private:

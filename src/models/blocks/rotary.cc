@@ -14,6 +14,8 @@
 namespace scant {
 namespace {
 
+constexpr int64_t kTableStep = 256;
+
 // Meta's scaling for Llama 3.1 (transformers: _compute_llama3_parameters): long wavelengths are
 // stretched by `factor`, short ones are kept, in between it interpolates.
 struct Llama3Scaling {
@@ -121,6 +123,8 @@ Rotary::Rotary(std::vector<float> frequencies) : frequencies_(std::move(frequenc
 std::shared_ptr<const Rotary::Table> Rotary::table(int64_t positions) const {
   const std::lock_guard lock(mutex_);
   if (table_ && table_->cosine.rows() >= positions) return table_;
+  positions =
+      (positions + kTableStep - 1) / kTableStep * kTableStep;  // generation asks for one more
   const auto half = static_cast<int64_t>(frequencies_.size());
   auto grown = std::make_shared<Table>();
   grown->cosine = Matrix(positions, half);
