@@ -15,6 +15,11 @@ std::span<const Command> all_commands() {
               "  scant tokenize MODEL --text book.txt > ids.json\n"
               "  scant tokenize MODEL --decode \"[489, 744, 3611]\"\n",
               add_tokenize},
+      Command{"run", "Continue a text or answer a message",
+              "  scant run assets/quill-llama-5m -p \"The old sailor\"\n"
+              "  scant run MODEL --chat -p \"Why is the sky blue?\" --temperature 0.7 --top-p 0.9\n"
+              "  scant run model.gguf -p - --kv int8 --stop END < prompt.txt\n",
+              add_run},
       Command{"eval", "Perplexity of a model on a text, and its divergence from another model",
               "  scant eval assets/quill-llama-5m --text assets/text/books.txt\n"
               "  scant eval OUT --text book.txt --reference MODEL --json\n"

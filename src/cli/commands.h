@@ -21,6 +21,7 @@ std::span<const Command> all_commands();
 
 std::function<void(Shell&)> add_inspect(CLI::App& app);
 std::function<void(Shell&)> add_tokenize(CLI::App& app);
+std::function<void(Shell&)> add_run(CLI::App& app);
 std::function<void(Shell&)> add_eval(CLI::App& app);
 std::function<void(Shell&)> add_compress(CLI::App& app);
 std::function<void(Shell&)> add_unpack(CLI::App& app);
