@@ -101,6 +101,11 @@ struct Int8Avx2 : Int8Vectors {
     const V words = _mm256_castps_si256(_mm256_broadcast_ss(reinterpret_cast<const float*>(four)));
     return _mm256_cmpeq_epi8(_mm256_and_si256(_mm256_shuffle_epi8(words, order), bits), bits);
   }
+  // GCC 12 compares each mask with zero once more unless it cannot see where the mask is from.
+  static V as_mask(V mask) {
+    asm("" : "+x"(mask));
+    return mask;
+  }
   /// Bits of 32 ranks, one bit of each per plane. kPaired: in the order of quads8.
   template <bool kPaired>
   static Choice choose(const uint8_t* plane0, const uint8_t* plane1, const uint8_t* plane2) {
@@ -111,9 +116,9 @@ struct Int8Avx2 : Int8Vectors {
     const V bit0 = spread_bits(plane0, order);
     const V bit1 = spread_bits(plane1, order);
     const V bit2 = spread_bits(plane2, order);
-    return {bit0, _mm256_or_si256(bit2, _mm256_andnot_si256(bit0, bit1)),
-            _mm256_or_si256(_mm256_or_si256(bit0, bit1), bit2),
-            _mm256_or_si256(bit2, _mm256_and_si256(bit0, bit1))};
+    return {bit0, as_mask(_mm256_or_si256(bit2, _mm256_andnot_si256(bit0, bit1))),
+            as_mask(_mm256_or_si256(_mm256_or_si256(bit0, bit1), bit2)),
+            as_mask(_mm256_or_si256(bit2, _mm256_and_si256(bit0, bit1)))};
   }
   static V first(const Choice& choice, V x0, V x1, V x2) {
     return _mm256_blendv_epi8(x0, _mm256_blendv_epi8(x1, x2, choice.bit0), choice.first_not_0);

@@ -125,14 +125,22 @@ void MatmulTile::expand_codes(const PackedMatmulRow& kernels, int64_t begin, int
 
 void MatmulTile::decode_bytes(int64_t begin, int64_t count, WeightRows& rows) {
   const PackedMatrix& matrix = weight_.matrix_;
-  row_codes_.resize(static_cast<size_t>(rows.cols));
-  row_keep_.resize(row_codes_.size());
+  const auto cols = static_cast<size_t>(rows.cols);
   rows.code_bytes = rows.code_stride = ceil_div(rows.cols, 64) * 64;
   codes_.assign(static_cast<size_t>(count * rows.code_stride), 0);
+  const bool quick = RowCodes::can_read(matrix.spec());
+  if (quick && !row_reader_) row_reader_.emplace(matrix);
   for (int64_t i = 0; i < count; ++i) {
-    matrix.read_row(begin + i, row_codes_, row_keep_);
     uint8_t* out = codes_.data() + i * rows.code_stride;
-    for (size_t c = 0; c < row_codes_.size(); ++c) {
+    if (quick) {
+      row_reader_->read(begin + i, {out, cols});
+      for (size_t c = 0; c < cols; ++c) out[c] = static_cast<uint8_t>(weight_.values_[out[c]]);
+      continue;
+    }
+    row_codes_.resize(cols);
+    row_keep_.resize(cols);
+    matrix.read_row(begin + i, row_codes_, row_keep_);
+    for (size_t c = 0; c < cols; ++c) {
       out[c] = row_keep_[c] != 0 ? static_cast<uint8_t>(weight_.values_[row_codes_[c]]) : 0;
     }
   }
@@ -179,21 +187,22 @@ void MatmulTile::multiply(const PackedMatmulRow& kernels, int64_t begin, int64_t
   } else {
     decode_bytes(begin, count, rows);
   }
-  const auto records = [&](const std::vector<uint8_t>& data) {
-    return Int8Records{data.data(), static_cast<int64_t>(data.size()) / x_.tokens_, x_.tokens_};
+  const auto records = [&](const PreparedInputs::Records& data, int64_t columns, int64_t bytes) {
+    return Int8Records{reinterpret_cast<const uint8_t*>(data.data()), x_.padded_ / columns * bytes,
+                       x_.tokens_};
   };
   switch (path()) {
     case MatmulPath::kBytes:
-      kernels.bytes(rows, records(x_.natural_), x_.wide_, out);
+      kernels.bytes(rows, records(x_.natural_, 64, kNaturalRecord), x_.wide_, out);
       break;
     case MatmulPath::kNibbles:
-      kernels.nibbles(rows, records(x_.halves_), out);
+      kernels.nibbles(rows, records(x_.halves_, 64, kHalvesRecord), out);
       break;
     case MatmulPath::kQuads4:
-      kernels.quads4(rows, records(x_.quads4_), out);
+      kernels.quads4(rows, records(x_.quads4_, 128, kQuads4Record), out);
       break;
     case MatmulPath::kQuads8:
-      kernels.quads8(rows, records(x_.quads8_), out);
+      kernels.quads8(rows, records(x_.quads8_, 128, kQuads8Record), out);
       break;
     case MatmulPath::kFloats:
       break;

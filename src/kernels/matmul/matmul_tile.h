@@ -1,8 +1,11 @@
 #pragma once
 
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "kernels/matmul/packed_matmul.h"
+#include "kernels/matmul/row_codes.h"
 
 namespace scant {
 
@@ -35,6 +38,7 @@ class MatmulTile {
   std::vector<float> scales_;
   std::vector<float> blocks_;      // scales of a row
   std::vector<float> group_sums_;  // tokens x blocks of the inputs' values
+  std::optional<RowCodes> row_reader_;
   std::vector<uint32_t> row_codes_;
   std::vector<uint8_t> row_keep_;
 };

@@ -8,6 +8,7 @@
 #include "formats/layouts/dense.h"
 #include "formats/layouts/n_of_m.h"
 #include "kernels/matmul/packed_matmul.h"
+#include "kernels/matmul/row_codes.h"
 
 namespace scant {
 namespace {
@@ -97,7 +98,34 @@ MatmulWeight::MatmulWeight(PackedMatrix matrix) : matrix_(std::move(matrix)) {
 }
 
 void MatmulWeight::decode_rows(int64_t begin, MatrixView out) const {
-  matrix_.unpack_rows(begin, out);
+  const PackedSpec& spec = matrix_.spec();
+  if (!RowCodes::can_read(spec) || spec.column_factors) return matrix_.unpack_rows(begin, out);
+  std::array<float, 256> table{};
+  std::visit(
+      [&]<typename T>(const T& element) {
+        if constexpr (CodedElement<T>) {
+          for (size_t code = 0; code < table.size(); ++code) {
+            table[code] = element.code_value(static_cast<uint8_t>(code));
+          }
+        }
+      },
+      spec.format.element);
+  const Granularity& granularity = spec.format.granularity;
+  const int64_t width =
+      granularity.kind == Granularity::Kind::kGroup ? granularity.size : spec.cols;
+  std::vector<uint8_t> codes(static_cast<size_t>(spec.cols));
+  RowCodes reader(matrix_);
+  for (int64_t r = 0; r < out.rows; ++r) {
+    reader.read(begin + r, codes);
+    float* to = out.row(r);
+    for (int64_t first = 0; first < spec.cols; first += width) {
+      const BlockScale block = matrix_.scale(begin + r, first / width);
+      const auto zero_point = static_cast<float>(block.zero_point);
+      for (int64_t c = first; c < std::min(spec.cols, first + width); ++c) {
+        to[c] = (table[codes[static_cast<size_t>(c)]] - zero_point) * block.scale;
+      }
+    }
+  }
 }
 
 }  // namespace scant

@@ -103,7 +103,12 @@ class PreparedInputs {
   std::vector<int8_t> codes_;  // tokens x padded
   std::vector<float> scales_;  // tokens x padded / 32
   std::vector<float> sums_;    // of the values of 32 columns, tokens x padded / 32
-  std::vector<uint8_t> natural_, halves_, quads4_, quads8_;
+  struct alignas(64) CacheLine {
+    uint8_t bytes[64];
+  };
+  using Records = std::vector<CacheLine>;  // whole vectors in one line each
+
+  Records natural_, halves_, quads4_, quads8_;
   Matrix values_;  // codes times scales, for weights without integer codes
 };
 

@@ -131,11 +131,11 @@ void PreparedInputs::arrange(Readers readers) {
   const auto reads = [&](MatmulPath path) {
     return std::ranges::any_of(readers, [&](const MatmulWeight* w) { return w->path() == path; });
   };
-  const auto records = [&](int64_t columns, int64_t bytes, auto&& make, std::vector<uint8_t>& out) {
-    out.resize(static_cast<size_t>(tokens_ * padded_ / columns * bytes));
+  const auto records = [&](int64_t columns, int64_t bytes, auto&& make, Records& out) {
+    out.resize(static_cast<size_t>((tokens_ * padded_ / columns * bytes + 63) / 64));
     for (int64_t i = 0; i < tokens_ * padded_ / columns; ++i) {
       make(codes_.data() + i * columns, scales_.data() + i * columns / kGroup,
-           out.data() + i * bytes);
+           reinterpret_cast<uint8_t*>(out.data()) + i * bytes);
     }
   };
   const bool quads8 = reads(MatmulPath::kQuads8);

@@ -12,7 +12,7 @@ namespace scant {
 ///   halves    per 64 columns  | 32 codes of even columns | 32 of odd columns |
 ///                             | 8 int32: 8 times the sum of 8 columns each | 8 scales |
 ///   quads4    per 128 columns | x[4q] | x[4q+1] | x[4q+2] | x[4q+3]: 32 bytes each, plus 128 |
-///                             | 8 scales |
+///                             | 8 scales | 32 bytes unused |
 ///   quads8    per 128 columns | the same, signed, quads in the order 0-7, 16-23, 8-15, 24-31 |
 ///                             | 16 scales |
 ///
@@ -20,7 +20,7 @@ namespace scant {
 /// the columns that it sums (8 of them; 16 in quads4).
 inline constexpr int64_t kNaturalRecord = 96;
 inline constexpr int64_t kHalvesRecord = 128;
-inline constexpr int64_t kQuads4Record = 160;
+inline constexpr int64_t kQuads4Record = 192;
 inline constexpr int64_t kQuads8Record = 192;
 
 struct Int8Records {
