@@ -206,31 +206,55 @@ struct RowProduct {
                             row.positions + i * Step::kPositionBytes, row.plane));
   }
 
+  /// Adds steps [begin, begin + kSteps), or [begin, end) with kSteps = 0, times their scale.
+  template <int kSteps>
+  static void group(const typename Step::Constants& constants, const Source& source, int64_t begin,
+                    int64_t end, const float* scale, const uint8_t* x, int64_t stride,
+                    F (&total)[kTokens]) {
+    F sum[kTokens];
+    for (int t = 0; t < kTokens; ++t) sum[t] = S::zero();
+    const auto add = [&](int64_t i) {
+      step(constants, source, i, [&](const typename Step::Decoded& decoded) {
+#pragma GCC unroll 4
+        for (int t = 0; t < kTokens; ++t) {
+          const uint8_t* record = x + t * stride + i * Step::kRecord;
+#pragma GCC unroll 2
+          for (int v = 0; v < Step::kVectors; ++v) {
+            sum[t] = S::fma(S::to_float(Step::sums(decoded, record, v)),
+                            Step::input_scales(record, v), sum[t]);
+          }
+        }
+      });
+    };
+    if constexpr (kSteps == 0) {
+      for (int64_t i = begin; i < end; ++i) add(i);
+    } else {
+#pragma GCC unroll 2
+      for (int i = 0; i < kSteps; ++i) add(begin + i);
+    }
+    const F factor = S::broadcast(scale);
+    for (int t = 0; t < kTokens; ++t) total[t] = S::fma(sum[t], factor, total[t]);
+  }
+
   /// One scale per `group` columns, the last group shorter.
   static void grouped(const WeightRows& w, const typename Step::Constants& constants,
                       const Source& source, const float* scales, const uint8_t* x, int64_t stride,
                       F (&total)[kTokens]) {
     const int64_t steps = (w.cols + Step::kColumns - 1) / Step::kColumns;
     const int64_t per_group = w.group / Step::kColumns;
-    for (int64_t begin = 0; begin < steps; begin += per_group, ++scales) {
-      const int64_t end = begin + per_group < steps ? begin + per_group : steps;
-      F sum[kTokens];
-      for (int t = 0; t < kTokens; ++t) sum[t] = S::zero();
-      for (int64_t i = begin; i < end; ++i) {
-        step(constants, source, i, [&](const typename Step::Decoded& decoded) {
-#pragma GCC unroll 4
-          for (int t = 0; t < kTokens; ++t) {
-            const uint8_t* record = x + t * stride + i * Step::kRecord;
-#pragma GCC unroll 2
-            for (int v = 0; v < Step::kVectors; ++v) {
-              sum[t] = S::fma(S::to_float(Step::sums(decoded, record, v)),
-                              Step::input_scales(record, v), sum[t]);
-            }
-          }
-        });
+    int64_t begin = 0;
+    if (per_group == 1) {
+      for (; begin < steps; ++begin, ++scales) {
+        group<1>(constants, source, begin, 0, scales, x, stride, total);
       }
-      const F scale = S::broadcast(scales);
-      for (int t = 0; t < kTokens; ++t) total[t] = S::fma(sum[t], scale, total[t]);
+    } else if (per_group == 2) {
+      for (; begin + 2 <= steps; begin += 2, ++scales) {
+        group<2>(constants, source, begin, 0, scales, x, stride, total);
+      }
+    }
+    for (; begin < steps; begin += per_group, ++scales) {
+      const int64_t end = begin + per_group < steps ? begin + per_group : steps;
+      group<0>(constants, source, begin, end, scales, x, stride, total);
     }
   }
 
