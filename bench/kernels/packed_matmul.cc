@@ -1,6 +1,8 @@
 // Products of packed weights with one token and with many, against the memory's read bandwidth in
 // the same run and, for many tokens, against oneDNN. docs/performance.md says how to read it.
 
+#include "kernels/matmul/packed_matmul.h"
+
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -20,7 +22,6 @@
 #include "core/random.h"
 #include "core/stopwatch.h"
 #include "core/threads.h"
-#include "kernels/matmul/packed_matmul.h"
 #ifdef SCANT_BENCH_ONEDNN
 #include "peer_onednn.h"
 #endif
@@ -247,9 +248,9 @@ void print_ratios(const std::vector<Result>& results) {
   for (const Result& sparse : results) {
     if (sparse.what.label() != "int4:g128 2:4" || sparse.tokens != 1) continue;
     for (const Result& dense : results) {
-      if (dense.what.label() != "int4:g128" || dense.tokens != 1 ||
-          dense.inputs != sparse.inputs || dense.threads != sparse.threads ||
-          dense.shape.rows != sparse.shape.rows || dense.shape.cols != sparse.shape.cols) {
+      if (dense.what.label() != "int4:g128" || dense.tokens != 1 || dense.inputs != sparse.inputs ||
+          dense.threads != sparse.threads || dense.shape.rows != sparse.shape.rows ||
+          dense.shape.cols != sparse.shape.cols) {
         continue;
       }
       const double bytes = static_cast<double>(dense.bytes) / static_cast<double>(sparse.bytes);

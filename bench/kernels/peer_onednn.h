@@ -1,11 +1,11 @@
 #pragma once
 
-#include <dnnl.hpp>
 #include <omp.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <dnnl.hpp>
 #include <vector>
 
 namespace scant {

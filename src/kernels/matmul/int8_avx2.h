@@ -14,6 +14,7 @@ struct Int8Vectors {
   using F = __m256;
 
   static V load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+  static void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
   static V set8(int value) { return _mm256_set1_epi8(static_cast<char>(value)); }
   static V low_nibbles(V x) { return _mm256_and_si256(x, set8(15)); }
   static V high_nibbles(V x) { return low_nibbles(_mm256_srli_epi16(x, 4)); }

@@ -6,6 +6,9 @@
 namespace scant {
 namespace {
 
+/// Bytes of codes ahead of those in use that are asked for: rows follow each other.
+inline constexpr int64_t kPrefetchAhead = 2048;
+
 /// How the sums of 4-bit codes become those of values.
 enum class NibbleValues : uint8_t { kTwoComplement, kTable };
 
@@ -202,6 +205,7 @@ struct RowProduct {
   static void step(const typename Step::Constants& constants, const Source& source, int64_t i,
                    Accumulate&& accumulate) {
     const Row& row = i < source.whole ? source.row : source.tail;
+    S::prefetch(source.row.codes + i * Step::kCodeBytes + kPrefetchAhead);
     accumulate(Step::decode(constants, row.codes + i * Step::kCodeBytes,
                             row.positions + i * Step::kPositionBytes, row.plane));
   }
