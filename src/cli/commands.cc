@@ -44,6 +44,10 @@ std::span<const Command> all_commands() {
               "  scant interplay MODEL --text book.txt --calibration other.txt -o study \\\n"
               "      --sensitivity 2:4+int4 --max-tokens 16384\n",
               add_interplay},
+      Command{"bench", "Speed of a model here, and how near it is to what the machine can do",
+              "  scant bench PACKED\n"
+              "  scant bench PACKED --compare MODEL OTHER --prompt 512 --generate 128\n",
+              add_bench},
       Command{"compare", "Several compressed models against the dense one on the same text",
               "  scant compare MODEL OUT1 OUT2 --text book.txt\n"
               "  scant compare MODEL OUT1 OUT2 --text book.txt --max-tokens 65536 --json\n",

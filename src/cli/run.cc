@@ -7,12 +7,14 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/input_option.h"
 #include "cli/parse_option.h"
 #include "core/error.h"
 #include "core/stopwatch.h"
 #include "models/chat/chat_template.h"
 #include "models/generate/end_tokens.h"
 #include "models/generate/generator.h"
+#include "models/generate/input_mode.h"
 #include "models/tokenizer/utf8.h"
 #include "report/table.h"
 
@@ -25,7 +27,7 @@ struct Options {
   std::string model;
   std::string prompt;
   std::string system;
-  std::string kv = "fp32";
+  std::string kv = "fp32", inputs = "int8";
   int64_t context = 0;
   bool chat = false;
   bool json = false;
@@ -167,6 +169,7 @@ void run(Options options, Shell& shell) {
     throw Error("--system", "is part of a chat; expected --chat too");
   }
   const KvType kv = parse_option("--kv", options.kv, parse_kv_type);
+  const PackedInputs inputs = parse_option("--inputs", options.inputs, parse_packed_inputs);
   const Stopwatch load;
   const auto model = Model::open(options.model);
   const auto tokenizer = Tokenizer::load(model->checkpoint());
@@ -175,7 +178,8 @@ void run(Options options, Shell& shell) {
   const std::vector<int32_t> prompt = prompt_ids(options, *model, *tokenizer);
   if (prompt.empty()) throw Error("--prompt", "has no tokens; expected a text to continue");
   KvCache cache(kv, context_size(options, *model, prompt.size()));
-  const ResidentModel resident(*model, model->weights(), shell.context());
+  const InputMode weights(model->weights(), inputs);
+  const ResidentModel resident(*model, weights, shell.context());
   const double load_seconds = load.seconds();
   const Generation generation = generate(resident, *tokenizer, prompt, cache, options.generate,
                                          shell.context(), [&](std::string_view text) {
@@ -223,6 +227,7 @@ std::function<void(Shell&)> add_run(CLI::App& app) {
                  "End before this text; may be given several times")
       ->take_all()
       ->allow_extra_args(false);
+  add_inputs_option(app, options->inputs);
   app.add_option("--kv", options->kv, "How keys and values are stored: fp32, bf16 or int8")
       ->capture_default_str();
   app.add_option("--context", options->context,

@@ -74,7 +74,7 @@ LinearLayer CheckpointWeights::linear(const LinearInfo& info) const {
   layer.info = info;
   const StoredTensor& stored = checkpoint_->require(info.tensor);
   if (auto packed = checkpoint_->packed(stored)) {
-    layer.terms.emplace_back(PackedTerm{std::move(packed)});
+    layer.terms.emplace_back(PackedTerm{std::make_shared<const MatmulWeight>(*packed)});
   } else {
     layer.terms.emplace_back(DenseTerm{read_weight(info, stored)});
   }

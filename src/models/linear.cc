@@ -15,24 +15,6 @@ struct Piece {
   int64_t begin, count;
 };
 
-void add_term(const DenseTerm& term, Piece piece, ConstMatrixView x, MatrixView y, float beta) {
-  gemm(x, term.weight.view().rows_from(piece.begin, piece.count), y,
-       {.b = Transpose::kYes, .beta = beta});
-}
-
-// A few outputs at a time, decoded.
-void add_term(const PackedTerm& term, Piece piece, ConstMatrixView x, MatrixView y, float beta) {
-  constexpr int64_t kRows = 64;
-  const PackedMatrix& weight = *term.weight;
-  Matrix tile(std::min(kRows, piece.count), weight.cols());
-  for (int64_t begin = 0; begin < piece.count; begin += kRows) {
-    const int64_t count = std::min(kRows, piece.count - begin);
-    const MatrixView rows = tile.view().rows_from(0, count);
-    weight.unpack_rows(piece.begin + begin, rows);
-    gemm(x, rows, y.cols_from(begin, count), {.b = Transpose::kYes, .beta = beta});
-  }
-}
-
 void add_dense(const DenseTerm& term, MatrixView sum) {
   for (int64_t r = 0; r < sum.rows; ++r) {
     for (int64_t c = 0; c < sum.cols; ++c) sum(r, c) += term.weight(r, c);
@@ -42,7 +24,7 @@ void add_dense(const DenseTerm& term, MatrixView sum) {
 void add_dense(const PackedTerm& term, MatrixView sum) {
   Matrix row(1, sum.cols);
   for (int64_t r = 0; r < sum.rows; ++r) {
-    term.weight->unpack_rows(r, row.view());
+    term.weight->decode_rows(r, row.view());
     for (int64_t c = 0; c < sum.cols; ++c) sum(r, c) += row(0, c);
   }
 }
@@ -58,52 +40,95 @@ void fill_with_bias(std::span<const float> bias, MatrixView y) {
   for (int64_t r = 0; r < y.rows; ++r) std::memcpy(y.row(r), bias.data(), bias.size_bytes());
 }
 
-// The outputs `piece` of a layer; `x` is quantized already.
-void sum_terms(const LinearLayer& layer, Piece piece, ConstMatrixView x, MatrixView y,
-               LinearOutput output) {
-  y = y.cols_from(piece.begin, piece.count);
-  float beta = output == LinearOutput::kAdd ? 1.0f : 0.0f;
-  if (!layer.bias.empty()) {
+/// A layer's work: what it reads, what it writes.
+struct Job {
+  const LinearLayer* layer;
+  ConstMatrixView x;  ///< quantized already
+  MatrixView y;
+  LinearOutput output = LinearOutput::kAssign;
+  const PreparedInputs* prepared = nullptr;  ///< the same for packed terms
+};
+
+bool is_packed(const LinearTerm& term) { return std::holds_alternative<PackedTerm>(term); }
+
+void add_term(const DenseTerm& term, const Job& job, Piece piece, bool adds) {
+  const MatrixView y = job.y.cols_from(piece.begin, piece.count);
+  gemm(job.x, term.weight.view().rows_from(piece.begin, piece.count), y,
+       {.b = Transpose::kYes, .beta = adds ? 1.0f : 0.0f});
+}
+
+void add_term(const PackedTerm& term, const Job& job, Piece piece, bool adds) {
+  packed_matmul(*term.weight, *job.prepared, {piece.begin, piece.begin + piece.count}, job.y,
+                adds ? MatmulOutput::kAdd : MatmulOutput::kAssign);
+}
+
+// The outputs `piece` of a layer.
+void sum_terms(const Job& job, Piece piece) {
+  const MatrixView y = job.y.cols_from(piece.begin, piece.count);
+  bool adds = job.output == LinearOutput::kAdd;
+  if (!job.layer->bias.empty()) {
     const auto bias =
-        std::span(layer.bias)
+        std::span(job.layer->bias)
             .subspan(static_cast<size_t>(piece.begin), static_cast<size_t>(piece.count));
-    beta == 0.0f ? fill_with_bias(bias, y) : add_bias(bias, y);
-    beta = 1.0f;
+    adds ? add_bias(bias, y) : fill_with_bias(bias, y);
+    adds = true;
   }
-  for (const LinearTerm& term : layer.terms) {
-    std::visit([&](const auto& t) { add_term(t, piece, x, y, beta); }, term);
-    beta = 1.0f;
+  for (const LinearTerm& term : job.layer->terms) {
+    std::visit([&](const auto& t) { add_term(t, job, piece, adds); }, term);
+    adds = true;
   }
 }
 
+/// Inputs as packed terms want them: once for all jobs that read the same ones alike.
+class PreparedPool {
+ public:
+  void prepare(std::span<Job> jobs) {
+    for (Job& job : jobs) {
+      if (job.prepared != nullptr || !std::ranges::any_of(job.layer->terms, is_packed)) continue;
+      std::vector<const MatmulWeight*> readers;
+      PreparedInputs& inputs = pool_.emplace_back();
+      for (Job& other : jobs) {
+        if (other.x.data != job.x.data || mode(other) != mode(job)) continue;
+        other.prepared = &inputs;
+        for (const LinearTerm& term : other.layer->terms) {
+          if (const auto* packed = std::get_if<PackedTerm>(&term)) {
+            readers.push_back(packed->weight.get());
+          }
+        }
+      }
+      if (mode(job) == PackedInputs::kFloat) {
+        inputs.set_floats(job.x);
+      } else {
+        inputs.set_int8(job.x, readers);
+      }
+    }
+  }
+
+ private:
+  static PackedInputs mode(const Job& job) {
+    return job.layer->activation ? PackedInputs::kFloat : job.layer->packed_inputs;
+  }
+  std::deque<PreparedInputs> pool_;  // which stay where they are
+};
+
 // Outputs that one thread computes at a time: for one token enough weights to be worth a wake-up,
-// for many enough that the product does not pack its inputs too often. Layouts of packed weights
-// keep up to kPackedUnit outputs together.
+// for many enough that the product does not pack its inputs too often. Products with
+// packed weights begin at multiples of kMatmulPiece.
 int64_t piece_size(const LinearLayer& layer, int64_t tokens) {
   constexpr int64_t kWeights = 1 << 15;
   constexpr int64_t kFewTokens = 8;
   constexpr int64_t kUnit = 16;
-  constexpr int64_t kPackedUnit = 128;
-  const bool packed = std::ranges::any_of(
-      layer.terms, [](const LinearTerm& term) { return std::holds_alternative<PackedTerm>(term); });
-  const int64_t unit = packed || tokens > kFewTokens ? kPackedUnit : kUnit;
+  const bool packed = std::ranges::any_of(layer.terms, is_packed);
+  const int64_t unit = packed || tokens > kFewTokens ? kMatmulPiece : kUnit;
   const int64_t rows = kWeights / std::max<int64_t>(1, layer.info.inputs) / unit * unit;
   return std::max(rows, unit);
 }
 
-/// A layer's work: what it reads, what it writes.
-struct Job {
-  const LinearLayer* layer;
-  ConstMatrixView x;
-  MatrixView y;
-  LinearOutput output = LinearOutput::kAssign;
-};
-
-void run_jobs(std::span<const Job> jobs, ThreadPool* threads) {
+void run_jobs(std::span<Job> jobs, ThreadPool* threads) {
+  PreparedPool pool;
+  pool.prepare(jobs);
   if (threads == nullptr) {
-    for (const Job& job : jobs) {
-      sum_terms(*job.layer, {0, job.layer->info.outputs}, job.x, job.y, job.output);
-    }
+    for (const Job& job : jobs) sum_terms(job, {0, job.layer->info.outputs});
     return;
   }
   std::vector<std::pair<const Job*, Piece>> pieces;
@@ -116,7 +141,7 @@ void run_jobs(std::span<const Job> jobs, ThreadPool* threads) {
   }
   threads->parallel_for(static_cast<int64_t>(pieces.size()), [&](int64_t i) {
     const auto& [job, piece] = pieces[static_cast<size_t>(i)];
-    sum_terms(*job->layer, piece, job->x, job->y, job->output);
+    sum_terms(*job, piece);
   });
 }
 
@@ -146,7 +171,7 @@ void linear(const LinearLayer& layer, ConstMatrixView x, MatrixView y, LinearOut
     input = quantized_copy(x, *layer.activation);
     x = input.view();
   }
-  const Job job = {&layer, x, y, output};
+  Job job = {&layer, x, y, output};
   run_jobs(std::span(&job, 1), threads);
 }
 

@@ -10,7 +10,7 @@
 
 #include "core/tensor.h"
 #include "core/threads.h"
-#include "formats/packed.h"
+#include "kernels/matmul/packed_matmul.h"
 #include "models/input_quantization.h"
 #include "ops/rotation/rotation.h"
 
@@ -36,15 +36,20 @@ struct DenseTerm {
   Matrix weight;  ///< outputs x inputs
 };
 struct PackedTerm {
-  std::shared_ptr<const PackedMatrix> weight;
+  std::shared_ptr<const MatmulWeight> weight;
 };
 using LinearTerm = std::variant<DenseTerm, PackedTerm>;  // A times B joins here
+
+/// As what inputs meet packed weights: as they are, or rounded to int8 per 32 of them, which is
+/// faster (kernels/matmul/packed_matmul.h). Layers that quantize their inputs anyway take theirs.
+enum class PackedInputs : uint8_t { kFloat, kInt8 };
 
 struct LinearLayer {
   LinearInfo info;
   std::optional<InputQuantization> activation;  ///< of the inputs, on the fly
   std::vector<LinearTerm> terms;
   std::vector<float> bias;  ///< empty or outputs
+  PackedInputs packed_inputs = PackedInputs::kFloat;
 };
 
 /// The sum of the terms, outputs x inputs: for methods, which see one matrix.
