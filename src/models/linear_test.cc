@@ -2,7 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
 #include "core/random.h"
+#include "formats/packed.h"
 #include "formats/quantized.h"
 #include "ops/gemm.h"
 
@@ -99,6 +104,88 @@ TEST(Linear, LayersThatShareAnInputGiveWhatEachGivesAlone) {
       for (int64_t o = 0; o < 3; ++o) EXPECT_EQ(parts[i](t, o), alone(t, o));
     }
   }
+}
+
+/// A layer with one packed term, and the same with what it evaluates to.
+struct PackedPair {
+  PackedPair(int64_t outputs, int64_t inputs, const char* format, const char* pattern,
+             uint64_t stream)
+      : packed(layer_of(outputs, inputs, 0, true)), dense(layer_of(outputs, inputs, 0, true)) {
+    ThreadPool pool(1);
+    Context context{pool};
+    const Matrix weight = random_matrix(outputs, inputs, stream);
+    const auto sparsity = SparsityPattern::parse(pattern);
+    const Mask mask = sparsity.select_magnitude(weight.view(), context);
+    const QuantizedMatrix quantized = quantize(
+        weight.view(), NumberFormat::parse(format, Role::kWeight), {.mask = &mask}, context);
+    const PackedMatrix matrix = pack(quantized, &mask, sparsity);
+    Matrix values(outputs, inputs);
+    matrix.unpack_rows(0, values.view());
+    dense.terms.emplace_back(DenseTerm{std::move(values)});
+    packed.terms.emplace_back(PackedTerm{std::make_shared<const MatmulWeight>(matrix)});
+  }
+  LinearLayer packed, dense;
+};
+
+float largest_difference(const Matrix& a, const Matrix& b) {
+  float largest = 0;
+  for (int64_t i = 0; i < a.size(); ++i) {
+    largest = std::max(largest, std::fabs(a.data()[i] - b.data()[i]));
+  }
+  return largest;
+}
+
+TEST(Linear, APackedTermIsWhatItEvaluatesTo) {
+  PackedPair layer(300, 96, "int4:g32", "2:4", 40);
+  for (const int64_t tokens : {1, 3, 40}) {
+    const Matrix x = random_matrix(tokens, 96, 41);
+    Matrix expected_y(tokens, 300), y(tokens, 300), added(tokens, 300);
+    linear(layer.dense, x.view(), expected_y.view());
+    linear(layer.packed, x.view(), y.view());
+    EXPECT_LT(largest_difference(y, expected_y), 1e-4);
+    std::ranges::fill(added.values(), 0.0f);
+    linear(layer.packed, x.view(), added.view(), LinearOutput::kAdd);
+    EXPECT_LT(largest_difference(added, expected_y), 1e-4);
+  }
+  const Matrix packed_weight = dense_weight(std::move(layer.packed));
+  EXPECT_EQ(largest_difference(packed_weight, dense_weight(std::move(layer.dense))), 0.0f);
+}
+
+TEST(Linear, PackedTermsGiveTheSameOnAnyNumberOfThreadsAndWhenTheyShareInputs) {
+  for (const PackedInputs mode : {PackedInputs::kFloat, PackedInputs::kInt8}) {
+    std::vector<LinearLayer> layers;
+    for (const uint64_t stream : {50, 51}) {
+      layers.push_back(
+          PackedPair(400, 128, "int4:g128", stream == 50 ? "2:4" : "50%", stream).packed);
+      layers.back().packed_inputs = mode;
+    }
+    const Matrix x = random_matrix(2, 128, 52);
+    std::vector<Matrix> alone, shared;
+    std::vector<MatrixView> views;
+    ThreadPool pool(3);
+    for (const LinearLayer& layer : layers) {
+      linear(layer, x.view(), alone.emplace_back(2, 400).view());
+      shared.emplace_back(2, 400);
+    }
+    for (Matrix& y : shared) views.push_back(y.view());
+    linear_shared(layers, x.view(), views, &pool);
+    for (size_t i = 0; i < layers.size(); ++i) {
+      EXPECT_EQ(largest_difference(alone[i], shared[i]), 0.0f);
+    }
+  }
+}
+
+TEST(Linear, Int8InputsChangeAPackedProductByTheirRoundingOnly) {
+  PackedPair layer(256, 256, "int4:g128", "2:4", 60);
+  layer.packed.packed_inputs = PackedInputs::kInt8;
+  const Matrix x = random_matrix(4, 256, 61);
+  Matrix exact(4, 256), rounded(4, 256);
+  linear(layer.dense, x.view(), exact.view());
+  linear(layer.packed, x.view(), rounded.view());
+  const float difference = largest_difference(rounded, exact);
+  EXPECT_GT(difference, 0.0f);
+  // 256 products with an error of at most half a step each, which adds up like a random walk.
+  EXPECT_LT(difference, 1.0f);
 }
 
 }  // namespace
