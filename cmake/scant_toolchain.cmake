@@ -40,9 +40,13 @@ function(scant_isa_flags)
     get_filename_component(stem ${file} NAME_WE)
     if(stem STREQUAL "x86_avx2")
       set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c;-mbmi2")
-    elseif(stem STREQUAL "x86_avx512")
+    elseif(stem STREQUAL "x86_avx512" OR stem STREQUAL "x86_avx512vnni")
+      set(vnni "")
+      if(stem STREQUAL "x86_avx512vnni")
+        set(vnni "-mavx512vnni;-mavx512vbmi;-mavx512vbmi2;")
+      endif()
       set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS
-        "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512cd;-mavx2;-mfma;-mf16c;-mbmi2")
+        "${vnni}-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512cd;-mavx2;-mfma;-mf16c;-mbmi2")
       # GCC 12 warns of its own avx512fintrin.h (bug 105593).
       set_property(SOURCE ${file} APPEND PROPERTY COMPILE_OPTIONS
         $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)

@@ -21,7 +21,7 @@ void apply_forced_isa() {
   const auto isa = scant::parse_isa(forced);
   if (!isa)
     throw scant::Error("SCANT_FORCE_ISA", std::string("unknown instruction set \"") + forced +
-                                              "\"; expected portable, avx2 or avx512");
+                                              "\"; expected portable, avx2, avx512 or avx512vnni");
   scant::limit_isa(*isa);
 }
 

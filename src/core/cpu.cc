@@ -9,8 +9,11 @@
 namespace scant {
 namespace {
 
-constexpr std::array<std::pair<Isa, std::string_view>, 3> kIsas = {
-    {{Isa::kPortable, "portable"}, {Isa::kAvx2, "avx2"}, {Isa::kAvx512, "avx512"}}};
+constexpr std::array<std::pair<Isa, std::string_view>, 4> kIsas = {
+    {{Isa::kPortable, "portable"},
+     {Isa::kAvx2, "avx2"},
+     {Isa::kAvx512, "avx512"},
+     {Isa::kAvx512Vnni, "avx512vnni"}}};
 
 // A process has one processor: the limit is the only global of the library, set once at start-up.
 std::atomic<Isa>& active() {
@@ -37,6 +40,9 @@ Isa detected_isa() {
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd");
+  const bool vnni = avx512 && __builtin_cpu_supports("avx512vnni") &&
+                    __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2");
+  if (vnni) return Isa::kAvx512Vnni;
   if (avx512) return Isa::kAvx512;
   if (avx2) return Isa::kAvx2;
 #endif

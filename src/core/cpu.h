@@ -8,8 +8,9 @@
 namespace scant {
 
 /// Instruction sets that kernels are written for, each including the ones before it.
-/// avx2 means AVX2 + FMA + F16C + BMI2; avx512 means F, BW, VL, DQ, CD on top.
-enum class Isa { kPortable, kAvx2, kAvx512 };
+/// avx2 means AVX2 + FMA + F16C + BMI2; avx512 means F, BW, VL, DQ, CD on top,
+/// avx512vnni VNNI, VBMI and VBMI2 on top of that.
+enum class Isa { kPortable, kAvx2, kAvx512, kAvx512Vnni };
 
 std::string_view isa_name(Isa isa);
 std::optional<Isa> parse_isa(std::string_view name);

@@ -15,7 +15,7 @@ namespace {
 
 constexpr auto kTable = std::to_array<KernelRow<PackedMatmulRow>>({
 #if defined(__x86_64__)
-  {Isa::kAvx2, &kPackedMatmulAvx2},
+  {Isa::kAvx512Vnni, &kPackedMatmulAvx512Vnni}, {Isa::kAvx2, &kPackedMatmulAvx2},
 #endif
       {Isa::kPortable, &kPackedMatmulReference},
 });

@@ -58,7 +58,7 @@ struct WeightRows {
 enum class StoredScale : uint8_t { kF32, kBF16, kF16, kE8M0, kE4M3 };
 
 /// Bytes past the codes that expand_* take that are read as well.
-inline constexpr int64_t kExpandSlack = 16;
+inline constexpr int64_t kExpandSlack = 48;
 
 /// y[t * y_stride + r], assigned.
 struct Outputs {
@@ -80,7 +80,7 @@ struct PackedMatmulRow {
   void (*scales)(StoredScale type, const uint8_t* from, int64_t count, float factor,
                  float* to) noexcept;
   /// A row behind a bitmask: the next codes, from the `first` on, where bits of `mask` are set, and
-  /// zeros elsewhere. `out` takes whole 16 columns; so may up to kExpandSlack bytes be read.
+  /// zeros elsewhere. `out` takes whole 32 columns; so may up to kExpandSlack bytes be read.
   void (*expand_nibbles)(const uint8_t* mask, int64_t cols, const uint8_t* codes, int64_t first,
                          uint8_t* out) noexcept;
   void (*expand_bytes)(const uint8_t* mask, int64_t cols, const uint8_t* codes,

@@ -1,0 +1,103 @@
+#pragma once
+
+// For ISA files only: internal linkage throughout.
+#include "kernels/matmul/decode_avx2.h"
+#include "kernels/matmul/int8_avx2.h"
+
+namespace scant {
+namespace {
+
+/// As Avx2Choice: a bit of a rank is a bit of a mask.
+struct Avx512Choice {
+  __mmask32 bit0;
+  __mmask32 first_not_0;
+  __mmask32 second_not_1;
+  __mmask32 second_3;
+};
+
+/// The same sums as Int8Avx2 in vectors of 32 bytes, so that inputs are arranged alike: one
+/// instruction for four products, and masks instead of vectors of choices.
+struct Int8Avx512Vnni : Int8Vectors {
+  using Choice = Avx512Choice;
+
+  static V dot(V u, V s) { return _mm256_dpbusd_epi32(_mm256_setzero_si256(), u, s); }
+  static V dot2(V u, V s, V u2, V s2) { return _mm256_dpbusd_epi32(dot(u, s), u2, s2); }
+  static V dot2_centred(V u, V s, V u2, V s2, V s_sum128) {
+    return sub32(dot2(u, s, u2, s2), s_sum128);
+  }
+  static V sum128(V s) { return dot(set8(-128), s); }
+  static V dot_signed(V w, V x) { return dot(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)); }
+  static V dot_wide(V w, V x) { return sub32(dot(flip(x, 0x80), w), sum128(w)); }
+
+  static uint32_t word(const uint8_t* four) { return DecodeAvx2::word_at<uint32_t>(four); }
+  template <bool kPaired>
+  static __mmask32 mask(uint32_t bits) {
+    if constexpr (!kPaired) return bits;
+    return (bits & 0xff0000ffu) | (bits & 0x0000ff00u) << 8 | (bits & 0x00ff0000u) >> 8;
+  }
+  template <bool kPaired>
+  static Choice choose(const uint8_t* plane0, const uint8_t* plane1, const uint8_t* plane2) {
+    const uint32_t bit0 = word(plane0);
+    const uint32_t bit1 = word(plane1);
+    const uint32_t bit2 = word(plane2);
+    return {mask<kPaired>(bit0), mask<kPaired>(bit2 | (bit1 & ~bit0)),
+            mask<kPaired>(bit0 | bit1 | bit2), mask<kPaired>(bit2 | (bit0 & bit1))};
+  }
+  static V first(const Choice& choice, V x0, V x1, V x2) {
+    return _mm256_mask_blend_epi8(choice.first_not_0, x0,
+                                  _mm256_mask_blend_epi8(choice.bit0, x1, x2));
+  }
+  static V second(const Choice& choice, V x1, V x2, V x3) {
+    return _mm256_mask_blend_epi8(choice.second_not_1, x1,
+                                  _mm256_mask_blend_epi8(choice.second_3, x2, x3));
+  }
+};
+
+/// Codes behind a bitmask, 32 columns at a time.
+struct DecodeAvx512Vbmi2 : DecodeAvx2 {
+  static uint32_t mask_at(const uint8_t* mask, int64_t cols) {
+    if (cols >= 32) return word_at<uint32_t>(mask);
+    uint32_t bits = 0;
+    for (int64_t i = 0; 8 * i < cols; ++i) bits |= static_cast<uint32_t>(mask[i]) << (8 * i);
+    return bits;
+  }
+
+  static void expand_nibbles(const uint8_t* mask, int64_t cols, const uint8_t* codes, int64_t first,
+                             uint8_t* out) noexcept {
+    const __m128i low = _mm_set1_epi8(15);
+    const __m256i shifts = _mm256_set1_epi16(0x1001);  // the odd column above the even one
+    for (int64_t c = 0; c < cols; c += 32) {
+      const uint32_t kept = mask_at(mask + c / 8, cols - c);
+      // The next 32 codes: those of even and those of odd places after the first.
+      const int odd = static_cast<int>(first & 1);
+      const __m128i here = load16(codes + first / 2);
+      const __m128i next = load16(codes + (first + 1) / 2);
+      const __m128i a = _mm_and_si128(_mm_srl_epi16(here, _mm_cvtsi32_si128(4 * odd)), low);
+      const __m128i b = _mm_and_si128(_mm_srl_epi16(next, _mm_cvtsi32_si128(4 - 4 * odd)), low);
+      const __m256i stream = _mm256_set_m128i(_mm_unpackhi_epi8(a, b), _mm_unpacklo_epi8(a, b));
+      const __m256i columns = _mm256_maskz_expand_epi8(kept, stream);
+      const __m128i packed = _mm256_cvtepi16_epi8(_mm256_maddubs_epi16(columns, shifts));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(out + c / 2), packed);
+      first += _mm_popcnt_u32(kept);
+    }
+  }
+
+  static void expand_bytes(const uint8_t* mask, int64_t cols, const uint8_t* codes,
+                           uint8_t* out) noexcept {
+    for (int64_t c = 0; c < cols; c += 32) {
+      const uint32_t kept = mask_at(mask + c / 8, cols - c);
+      const __m256i next = Int8Vectors::load(codes);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + c),
+                          _mm256_maskz_expand_epi8(kept, next));
+      codes += _mm_popcnt_u32(kept);
+    }
+  }
+
+ private:
+  static __m128i load16(const uint8_t* p) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  }
+};
+
+}  // namespace
+}  // namespace scant
