@@ -9,6 +9,10 @@ const uint8_t* bytes_of_part(const PackedMatrix& matrix, PackedPart part) {
   return reinterpret_cast<const uint8_t*>(matrix.part(part).data());
 }
 
+void replace_codes(const int8_t* __restrict values, std::span<uint8_t> codes) {
+  for (uint8_t& code : codes) code = static_cast<uint8_t>(values[code]);
+}
+
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace
@@ -134,7 +138,7 @@ void MatmulTile::decode_bytes(int64_t begin, int64_t count, WeightRows& rows) {
     uint8_t* out = codes_.data() + i * rows.code_stride;
     if (quick) {
       row_reader_->read(begin + i, {out, cols});
-      for (size_t c = 0; c < cols; ++c) out[c] = static_cast<uint8_t>(weight_.values_[out[c]]);
+      replace_codes(weight_.values_, {out, cols});
       continue;
     }
     row_codes_.resize(cols);

@@ -19,7 +19,7 @@ const uint8_t* part_bytes(const PackedMatrix& matrix, PackedPart part) {
 
 /// The 8 / kWidth codes of each byte. `out` takes whole bytes' codes.
 template <int kWidth>
-void split(const uint8_t* bytes, int64_t count, uint8_t* out) {
+void split(const uint8_t* __restrict bytes, int64_t count, uint8_t* __restrict out) {
   constexpr int kPer = 8 / kWidth;
   constexpr unsigned kMask = (1u << kWidth) - 1u;
   for (int64_t i = 0; i < count; ++i) {
@@ -27,6 +27,12 @@ void split(const uint8_t* bytes, int64_t count, uint8_t* out) {
       out[i * kPer + j] = static_cast<uint8_t>(bytes[i] >> (j * kWidth) & kMask);
     }
   }
+}
+
+/// codes |= pieces in their place.
+void join(const uint8_t* __restrict pieces, int64_t count, int shift, uint8_t* __restrict codes) {
+  for (int64_t i = 0; i < count; ++i)
+    codes[i] = static_cast<uint8_t>(codes[i] | pieces[i] << shift);
 }
 
 /// Kept positions of a quad by its rank; what no rank is keeps the first two.
@@ -85,11 +91,7 @@ void RowCodes::unpack(const uint8_t* run, int64_t total, int64_t first, int64_t 
         break;
     }
     // A piece may begin inside a byte, and inside of what a byte is split into.
-    const uint8_t* piece = piece_.data() + begin % 8 / width;
-    for (int64_t i = 0; i < count; ++i) {
-      kept_[static_cast<size_t>(i)] =
-          static_cast<uint8_t>(kept_[static_cast<size_t>(i)] | piece[i] << shift);
-    }
+    join(piece_.data() + begin % 8 / width, count, shift, kept_.data());
     piece_bit += total * width;
     shift += width;
   }
