@@ -13,20 +13,28 @@ namespace {
 
 thread_local bool inside_piece = false;
 
+/// Tells the processor that this is a loop that waits.
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
 }  // namespace
 
 struct ThreadPool::State {
   std::mutex mutex;
   std::condition_variable wake;
   std::condition_variable done;
+  // Written before `generation` goes up, read after it was seen to.
   const std::function<void(int64_t)>* piece = nullptr;
   int64_t count = 0;
   std::atomic<int64_t> next{0};
-  uint64_t generation = 0;
-  int busy = 0;
-  bool stop = false;
-  std::exception_ptr failure;
-  std::mutex caller;  // one parallel_for at a time
+  std::atomic<uint64_t> generation{0};
+  std::atomic<int> busy{0};
+  std::atomic<bool> stop{false};
+  std::exception_ptr failure;  // guarded by `mutex`
+  std::mutex caller;           // one parallel_for at a time
   std::vector<std::thread> workers;
 
   void drain(const std::function<void(int64_t)>& work, int64_t end) {
@@ -41,19 +49,30 @@ struct ThreadPool::State {
     inside_piece = false;
   }
 
+  /// Returns when `is_true()`: looks for a while, because the next piece of a model's step is often
+  /// there within microseconds and waking a thread takes as long, then sleeps.
+  template <typename Condition>
+  void wait(std::condition_variable& variable, const Condition& is_true) {
+    constexpr int kLooks = 2000;  // some 30 us
+    for (int i = 0; i < kLooks; ++i) {
+      if (is_true()) return;
+      pause();
+    }
+    std::unique_lock lock(mutex);
+    variable.wait(lock, is_true);
+  }
+
   void run_worker() {
     uint64_t seen = 0;
-    std::unique_lock lock(mutex);
     while (true) {
-      wake.wait(lock, [&] { return stop || generation != seen; });
-      if (stop) return;
-      seen = generation;
-      const auto& work = *piece;
-      const int64_t end = count;
-      lock.unlock();
-      drain(work, end);
-      lock.lock();
-      if (--busy == 0) done.notify_one();
+      wait(wake, [&] { return stop.load() || generation.load() != seen; });
+      if (stop.load()) return;
+      seen = generation.load();
+      drain(*piece, count);
+      if (busy.fetch_sub(1) == 1) {
+        const std::lock_guard lock(mutex);  // or the caller could miss it on its way to sleep
+        done.notify_one();
+      }
     }
   }
 };
@@ -68,7 +87,7 @@ ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
 ThreadPool::~ThreadPool() {
   {
     const std::lock_guard lock(state_->mutex);
-    state_->stop = true;
+    state_->stop.store(true);
   }
   state_->wake.notify_all();
   for (std::thread& worker : state_->workers) worker.join();
@@ -89,13 +108,13 @@ void ThreadPool::parallel_for(int64_t count, const std::function<void(int64_t)>&
     state.count = count;
     state.next.store(0);
     state.failure = nullptr;
-    state.busy = static_cast<int>(state.workers.size());
-    ++state.generation;
+    state.busy.store(static_cast<int>(state.workers.size()));
+    state.generation.fetch_add(1);
   }
   state.wake.notify_all();
   state.drain(piece, count);
-  std::unique_lock lock(state.mutex);
-  state.done.wait(lock, [&] { return state.busy == 0; });
+  state.wait(state.done, [&] { return state.busy.load() == 0; });
+  const std::lock_guard lock(state.mutex);
   if (state.failure) std::rethrow_exception(std::exchange(state.failure, nullptr));
 }
 
