@@ -17,15 +17,24 @@ const uint8_t* part_bytes(const PackedMatrix& matrix, PackedPart part) {
   return reinterpret_cast<const uint8_t*>(matrix.part(part).data());
 }
 
-/// The 8 / kWidth codes of each byte. `out` takes whole bytes' codes.
+/// The 8 / kWidth codes that each byte holds, one byte each.
 template <int kWidth>
-void split(const uint8_t* __restrict bytes, int64_t count, uint8_t* __restrict out) {
-  constexpr int kPer = 8 / kWidth;
-  constexpr unsigned kMask = (1u << kWidth) - 1u;
-  for (int64_t i = 0; i < count; ++i) {
-    for (int j = 0; j < kPer; ++j) {
-      out[i * kPer + j] = static_cast<uint8_t>(bytes[i] >> (j * kWidth) & kMask);
+constexpr auto kCodesOfByte = [] {
+  std::array<std::array<uint8_t, 8 / kWidth>, 256> table{};
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    for (unsigned i = 0; i < 8 / kWidth; ++i) {
+      table[byte][i] = static_cast<uint8_t>(byte >> (i * kWidth) & ((1u << kWidth) - 1u));
     }
+  }
+  return table;
+}();
+
+/// `out` takes the codes of whole bytes.
+template <int kWidth>
+void split(const uint8_t* bytes, int64_t count, uint8_t* out) {
+  for (int64_t i = 0; i < count; ++i) {
+    const auto& codes = kCodesOfByte<kWidth>[bytes[i]];
+    std::memcpy(out + i * (8 / kWidth), codes.data(), codes.size());
   }
 }
 
