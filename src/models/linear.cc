@@ -113,13 +113,13 @@ class PreparedPool {
 
 // Outputs that one thread computes at a time: for one token enough weights to be worth a wake-up,
 // for many enough that the product does not pack its inputs too often. Products with
-// packed weights begin at multiples of kMatmulPiece.
+// packed weights begin at multiples of matmul_unit().
 int64_t piece_size(const LinearLayer& layer, int64_t tokens) {
   constexpr int64_t kWeights = 1 << 15;
   constexpr int64_t kFewTokens = 8;
   constexpr int64_t kUnit = 16;
   const bool packed = std::ranges::any_of(layer.terms, is_packed);
-  const int64_t unit = packed || tokens > kFewTokens ? kMatmulPiece : kUnit;
+  const int64_t unit = packed ? matmul_unit(tokens) : tokens > kFewTokens ? kMatmulPiece : kUnit;
   const int64_t rows = kWeights / std::max<int64_t>(1, layer.info.inputs) / unit * unit;
   return std::max(rows, unit);
 }

@@ -43,40 +43,40 @@ void MatmulTile::load_scales(const PackedMatmulRow& kernels, int64_t begin, int6
     unit = width % 32 == 0 ? 32 : 16;
     rows.scale_stride = padded / unit;
   }
+  blocks_.resize(static_cast<size_t>(count * blocks));
+  block_scales(kernels, begin, count, blocks_);
+  rows.scales = blocks_.data();
+  if (rows.scale_stride == blocks) return;
   scales_.resize(static_cast<size_t>(count * rows.scale_stride));
-  blocks_.resize(static_cast<size_t>(blocks));
   for (int64_t i = 0; i < count; ++i) {
-    float* out = scales_.data() + i * rows.scale_stride;
-    if (unit == width) {
-      block_scales(kernels, begin + i, {out, static_cast<size_t>(blocks)});
-      std::fill(out + blocks, out + rows.scale_stride, 0.0f);
-      continue;
-    }
-    block_scales(kernels, begin + i, blocks_);
     for (int64_t k = 0; k < rows.scale_stride; ++k) {
-      const auto block = static_cast<size_t>(k * unit / width);
-      out[k] = block < blocks_.size() ? blocks_[block] : 0.0f;
+      const int64_t block = k * unit / width;
+      scales_[static_cast<size_t>(i * rows.scale_stride + k)] =
+          block < blocks ? blocks_[static_cast<size_t>(i * blocks + block)] : 0.0f;
     }
   }
   rows.scales = scales_.data();
 }
 
-void MatmulTile::block_scales(const PackedMatmulRow& kernels, int64_t row,
+void MatmulTile::block_scales(const PackedMatmulRow& kernels, int64_t begin, int64_t count,
                               std::span<float> out) const {
   const PackedMatrix& matrix = weight_.matrix_;
-  const PackedSpec& spec = matrix.spec();
-  if (!weight_.all_scales_) {
-    for (size_t b = 0; b < out.size(); ++b) {
-      out[b] = matrix.scale(row, static_cast<int64_t>(b)).scale * weight_.unit_;
+  const NumberFormat& format = matrix.spec().format;
+  const auto blocks = static_cast<int64_t>(out.size()) / count;
+  const bool one = format.granularity.kind == Granularity::Kind::kTensor;
+  if (!weight_.all_scales_ || one) {
+    for (int64_t i = 0; i < count; ++i) {
+      for (int64_t b = 0; b < blocks; ++b) {
+        out[static_cast<size_t>(i * blocks + b)] = matrix.scale(begin + i, b).scale * weight_.unit_;
+      }
     }
     return;
   }
-  const bool one = spec.format.granularity.kind == Granularity::Kind::kTensor;
-  const auto count = static_cast<int64_t>(out.size());
-  const int64_t first = one ? 0 : row * count;
-  kernels.scales(static_cast<StoredScale>(spec.format.scale_storage),
-                 bytes_of_part(matrix, PackedPart::kScales) + first * spec.format.scale_bits() / 8,
-                 count, weight_.tensor_scale_ * weight_.unit_, out.data());
+  // They stand one after the other, row by row.
+  kernels.scales(static_cast<StoredScale>(format.scale_storage),
+                 bytes_of_part(matrix, PackedPart::kScales) +
+                     begin * blocks * scale_storage_bits(format.scale_storage) / 8,
+                 count * blocks, weight_.tensor_scale_ * weight_.unit_, out.data());
 }
 
 void MatmulTile::use_stored_codes(int64_t begin, WeightRows& rows) const {

@@ -22,8 +22,9 @@ class MatmulTile {
   /// Of what is stored, or kBytes where inputs of -128 ask for it.
   MatmulPath path() const;
   void load_scales(const PackedMatmulRow& kernels, int64_t begin, int64_t count, WeightRows& rows);
-  /// Scales of the blocks of a row, times the unit.
-  void block_scales(const PackedMatmulRow& kernels, int64_t row, std::span<float> out) const;
+  /// Scales of the blocks of some rows, row by row, times the unit.
+  void block_scales(const PackedMatmulRow& kernels, int64_t begin, int64_t count,
+                    std::span<float> out) const;
   void expand_codes(const PackedMatmulRow& kernels, int64_t begin, int64_t count, WeightRows& rows);
   void use_stored_codes(int64_t begin, WeightRows& rows) const;
   void decode_bytes(int64_t begin, int64_t count, WeightRows& rows);
@@ -35,9 +36,9 @@ class MatmulTile {
   const PreparedInputs& x_;
   std::vector<uint8_t> codes_;
   std::vector<uint8_t> last_codes_;  // of a row at the end of the part
-  std::vector<float> scales_;
-  std::vector<float> blocks_;      // scales of a row
-  std::vector<float> group_sums_;  // tokens x blocks of the inputs' values
+  std::vector<float> blocks_;        // scales of the rows' blocks
+  std::vector<float> scales_;        // the same per 32 or 16 columns, where kernels want them so
+  std::vector<float> group_sums_;    // tokens x blocks of the inputs' values
   std::optional<RowCodes> row_reader_;
   std::vector<uint32_t> row_codes_;
   std::vector<uint8_t> row_keep_;

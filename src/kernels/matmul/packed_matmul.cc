@@ -20,8 +20,6 @@ constexpr auto kTable = std::to_array<KernelRow<PackedMatmulRow>>({
       {Isa::kPortable, &kPackedMatmulReference},
 });
 
-/// Tokens from which on a product of matrices is worth its own passes over the inputs.
-constexpr int64_t kManyTokens = 8;
 /// Rows whose codes stay in the first-level cache, or in the second for many tokens.
 constexpr int64_t kRowsOfFewTokens = 8;
 constexpr int64_t kRowsOfManyTokens = 64;
@@ -32,12 +30,12 @@ void check(const MatmulWeight& weight, const PreparedInputs& x, OutputRange outp
                 fmt::format("inputs {} x {} and weights {} x {} do not give {} x {}", x.tokens(),
                             x.cols(), weight.rows(), weight.cols(), y.rows, y.cols));
   }
-  if (outputs.begin < 0 || outputs.begin % kMatmulPiece != 0 || outputs.end < outputs.begin ||
-      outputs.end > weight.rows()) {
+  if (outputs.begin < 0 || outputs.begin % matmul_unit(x.tokens()) != 0 ||
+      outputs.end < outputs.begin || outputs.end > weight.rows()) {
     throw Error("packed matmul",
                 fmt::format("outputs {} to {} of {}; expected a multiple of {} "
                             "to begin with",
-                            outputs.begin, outputs.end, weight.rows(), kMatmulPiece));
+                            outputs.begin, outputs.end, weight.rows(), matmul_unit(x.tokens())));
   }
 }
 
@@ -58,7 +56,7 @@ void put(const Matrix& tile, int64_t begin, int64_t count, MatrixView y, MatmulO
 void multiply_floats(const MatmulWeight& weight, ConstMatrixView x, OutputRange outputs,
                      MatrixView y, MatmulOutput output) {
   const PackedMatmulRow& kernels = select_kernel(kTable);
-  const bool many = x.rows >= kManyTokens;
+  const bool many = x.rows >= kMatmulManyTokens;
   const int64_t step = many ? kMatmulPiece : kRowsOfFewTokens;
   Matrix rows(std::min(step, weight.rows()), weight.cols());
   Matrix tile(x.rows, rows.rows());
@@ -79,7 +77,7 @@ void multiply_floats(const MatmulWeight& weight, ConstMatrixView x, OutputRange 
 void multiply_integers(const MatmulWeight& weight, const PreparedInputs& x, OutputRange outputs,
                        MatrixView y, MatmulOutput output) {
   const PackedMatmulRow& kernels = select_kernel(kTable);
-  const int64_t step = x.tokens() >= kManyTokens ? kRowsOfManyTokens : kRowsOfFewTokens;
+  const int64_t step = x.tokens() >= kMatmulManyTokens ? kRowsOfManyTokens : kRowsOfFewTokens;
   Matrix tile(x.tokens(), step);
   MatmulTile rows(weight, x);
   for (int64_t begin = outputs.begin; begin < outputs.end; begin += step) {

@@ -117,8 +117,14 @@ struct OutputRange {
   int64_t begin = 0;
   int64_t end = 0;
 };
-/// A range begins at a multiple of this.
+/// Ranges of a good size for any number of tokens.
 inline constexpr int64_t kMatmulPiece = 128;
+/// Tokens from which on a product of matrices is worth its own passes over the inputs.
+inline constexpr int64_t kMatmulManyTokens = 8;
+/// A range begins at a multiple of this.
+inline constexpr int64_t matmul_unit(int64_t tokens) {
+  return tokens < kMatmulManyTokens ? 16 : kMatmulPiece;
+}
 inline int64_t matmul_pieces(const MatmulWeight& weight) {
   return (weight.rows() + kMatmulPiece - 1) / kMatmulPiece;
 }
@@ -129,7 +135,7 @@ enum class MatmulOutput : uint8_t { kAssign, kAdd };
 /// Columns `outputs` of y (+)= x W^T; x tokens x W.cols(), y tokens x W.rows(). Products of int8
 /// inputs with integer codes are summed exactly over each run of columns that share both scales;
 /// all else is float32. Throws Error if shapes do not fit or the range begins elsewhere than at a
-/// multiple of kMatmulPiece. Single-threaded.
+/// multiple of matmul_unit(). Single-threaded.
 void packed_matmul(const MatmulWeight& weight, const PreparedInputs& x, OutputRange outputs,
                    MatrixView y, MatmulOutput output = MatmulOutput::kAssign);
 

@@ -263,6 +263,11 @@ TEST_P(PackedMatmul, SplitsOfOutputsGiveTheSameBits) {
           packed_matmul(weight, inputs, piece_outputs(weight, piece), pieces.view());
         }
         EXPECT_EQ(0, std::memcmp(whole.data(), pieces.data(), sizeof(float) * tokens * rows));
+        const int64_t unit = matmul_unit(tokens);
+        for (int64_t begin = 0; begin < rows; begin += unit) {
+          packed_matmul(weight, inputs, {begin, std::min(rows, begin + unit)}, pieces.view());
+        }
+        EXPECT_EQ(0, std::memcmp(whole.data(), pieces.data(), sizeof(float) * tokens * rows));
         packed_matmul(weight, inputs, {kMatmulPiece, kMatmulPiece + 5}, pieces.view(),
                       MatmulOutput::kAdd);
         EXPECT_EQ(pieces(0, kMatmulPiece + 4), 2 * whole(0, kMatmulPiece + 4));
@@ -299,7 +304,7 @@ TEST(PackedMatmulErrors, ShapesAndRanges) {
   inputs.set_floats(narrow.view());
   EXPECT_THROW(packed_matmul(weight, inputs, {0, 150}, y.view()), Error);
   inputs.set_floats(x.view());
-  EXPECT_THROW(packed_matmul(weight, inputs, {64, 150}, y.view()), Error);
+  EXPECT_THROW(packed_matmul(weight, inputs, {8, 150}, y.view()), Error);
   EXPECT_THROW(packed_matmul(weight, inputs, {0, 151}, y.view()), Error);
   EXPECT_NO_THROW(packed_matmul(weight, inputs, {128, 150}, y.view()));
 }
