@@ -2,9 +2,12 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/input_option.h"
+#include "cli/parse_option.h"
 #include "cli/text_input.h"
 #include "core/error.h"
 #include "evaluate/perplexity.h"
+#include "models/generate/input_mode.h"
 #include "report/evaluation_report.h"
 
 namespace scant {
@@ -17,12 +20,15 @@ struct Options {
   WindowProtocol protocol;
   int64_t stride = 0;
   uint64_t seed = 0;
+  std::string inputs = "fp32";
   bool json = false;
 };
 
 void run(Options options, Shell& shell) {
   if (options.stride != 0) options.protocol.stride = options.stride;
+  const PackedInputs inputs = parse_option("--inputs", options.inputs, parse_packed_inputs);
   const auto model = Model::open(options.model);
+  const InputMode weights(model->weights(), inputs);
   const TextWindows windows = text_windows(*model, options.text, options.protocol, shell.context());
   std::unique_ptr<Model> reference;
   std::optional<Subject> reference_subject;
@@ -35,7 +41,7 @@ void run(Options options, Shell& shell) {
   evaluate_options.bootstrap_seed = options.seed;
   evaluate_options.task = "eval";
   const Evaluation evaluation =
-      evaluate(Subject(*model), reference_subject ? &*reference_subject : nullptr, windows,
+      evaluate(Subject(*model, weights), reference_subject ? &*reference_subject : nullptr, windows,
                evaluate_options, shell.context());
   const EvaluationSubject subject{options.model, options.text, options.reference, options.protocol,
                                   model->activations().size()};
@@ -59,6 +65,7 @@ std::function<void(Shell&)> add_eval(CLI::App& app) {
                  "Use only the first N tokens of the text")
       ->check(CLI::PositiveNumber);
   app.add_option("--seed", options->seed, "Seed of the bootstrap")->capture_default_str();
+  add_inputs_option(app, options->inputs);
   app.add_flag("--json", options->json, "One JSON object");
   return [options](Shell& shell) { run(*options, shell); };
 }

@@ -87,19 +87,34 @@ TEST(Packed, CalibratedMethodsAndRefitsKeepTheirCodes) {
                                               "--joint", "one-pass", "--refit", "1"}));
 }
 
+double perplexity_of(const std::string& model, const char* inputs) {
+  const ProgramRun run = run_scant({"eval", model, "--text", embedded_text(), "--max-tokens",
+                                    "4096", "--inputs", inputs, "--json"});
+  EXPECT_EQ(run.status, 0) << run.errors;
+  return json::parse(run.output)["perplexity"];
+}
+
 TEST(Packed, PerplexityIsThatOfTheSimulatedModel) {
   const std::string folder = scratch_folder();
   const Arguments how = {"--sparsity", "2:4", "--weights", "int4:g128"};
   compress(embedded_model(), folder + "/packed", joined(how, {"--to", "packed"}));
   compress(embedded_model(), folder + "/dense", how);
-  double perplexity[2];
-  for (int i = 0; i < 2; ++i) {
-    const ProgramRun run = run_scant({"eval", folder + (i == 0 ? "/packed" : "/dense"), "--text",
-                                      embedded_text(), "--max-tokens", "4096", "--json"});
-    ASSERT_EQ(run.status, 0) << run.errors;
-    perplexity[i] = json::parse(run.output)["perplexity"];
+  const double simulated = perplexity_of(folder + "/dense", "fp32");
+  EXPECT_NEAR(perplexity_of(folder + "/packed", "fp32") / simulated, 1.0, 1e-3);
+  const double rounded = perplexity_of(folder + "/packed", "int8");
+  EXPECT_NE(rounded, simulated);
+  EXPECT_NEAR(rounded / simulated, 1.0, 3e-3);
+}
+
+TEST(Packed, QuantizedActivationsAreThoseOfTheSimulatedModel) {
+  const std::string folder = scratch_folder();
+  const Arguments how = {"--weights", "int8", "--activations", "int8"};
+  compress(embedded_model(), folder + "/packed", joined(how, {"--to", "packed"}));
+  compress(embedded_model(), folder + "/dense", how);
+  const double simulated = perplexity_of(folder + "/dense", "fp32");
+  for (const char* inputs : {"fp32", "int8"}) {
+    EXPECT_NEAR(perplexity_of(folder + "/packed", inputs) / simulated, 1.0, 3e-3) << inputs;
   }
-  EXPECT_NEAR(perplexity[0] / perplexity[1], 1.0, 1e-3);
 }
 
 class DamagedFolder : public testing::Test {
