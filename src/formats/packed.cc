@@ -12,7 +12,6 @@
 #include "core/error.h"
 #include "formats/all_layouts.h"
 #include "formats/block_codec.h"
-#include "formats/elements/mini_float.h"
 
 namespace scant {
 
@@ -65,48 +64,9 @@ T load(std::span<const std::byte> bytes, int64_t index) {
   return value;
 }
 
-const MiniFloat& e4m3() {
-  static const MiniFloat number{4, 3, 1};
-  return number;
-}
-
-float load_scale(std::span<const std::byte> bytes, int64_t index, ScaleStorage storage) {
-  switch (storage) {
-    case ScaleStorage::kF32:
-      return load<float>(bytes, index);
-    case ScaleStorage::kBF16:
-      return bf16_to_f32(load<uint16_t>(bytes, index));
-    case ScaleStorage::kF16:
-      return f16_to_f32(load<uint16_t>(bytes, index));
-    case ScaleStorage::kE8M0: {
-      const auto exponent = load<uint8_t>(bytes, index);
-      return exponent == 255 ? std::nanf("") : std::ldexp(1.0f, exponent - 127);
-    }
-    case ScaleStorage::kE4M3:
-      break;
-  }
-  const auto code = load<uint8_t>(bytes, index);
-  return (code & 0x7fu) == 0x7fu ? std::nanf("") : e4m3().value(code);
-}
-
 template <typename T>
 void store(std::span<std::byte> bytes, int64_t index, T value) {
   std::memcpy(bytes.data() + static_cast<size_t>(index) * sizeof value, &value, sizeof value);
-}
-
-void store_scale(std::span<std::byte> bytes, int64_t index, ScaleStorage storage, float scale) {
-  switch (storage) {
-    case ScaleStorage::kF32:
-      return store(bytes, index, scale);
-    case ScaleStorage::kBF16:
-      return store(bytes, index, f32_to_bf16(scale));
-    case ScaleStorage::kF16:
-      return store(bytes, index, f32_to_f16(scale));
-    case ScaleStorage::kE8M0:
-      return store(bytes, index, static_cast<uint8_t>(std::ilogb(scale) + 127));
-    case ScaleStorage::kE4M3:
-      return store(bytes, index, e4m3().nearest(scale));
-  }
 }
 
 /// Values of a block in one row.
@@ -245,7 +205,7 @@ void write_scales(const PackedSpec& spec, const QuantizedMatrix& quantized, Owne
       if (place < 0 || place == last) continue;
       last = place;
       const auto from = static_cast<size_t>(quantized.block_of(r, b * block_width(spec)));
-      store_scale(scales, place, spec.format.scale_storage, quantized.scales[from]);
+      write_scale(scales, place, spec.format.scale_storage, quantized.scales[from]);
       if (width == 0) continue;
       put_bits(zero_points, place * width, width,
                static_cast<uint32_t>(quantized.zero_points[from]));
@@ -329,7 +289,7 @@ BlockScale PackedMatrix::scale(int64_t row, int64_t block) const {
   const int64_t place = layout_->scale_place(view_of(spec_, parts_, &index_), row, block);
   if (place < 0) return {0.0f, 0};
   const NumberFormat& format = spec_.format;
-  BlockScale scale{load_scale(part(PackedPart::kScales), place, format.scale_storage), 0};
+  BlockScale scale{read_scale(part(PackedPart::kScales), place, format.scale_storage), 0};
   if (const int width = format.zero_point_bits(); width > 0) {
     scale.zero_point =
         static_cast<int32_t>(get_bits(part(PackedPart::kZeroPoints), place * width, width));

@@ -2,6 +2,10 @@
 
 #include <bit>
 #include <cmath>
+#include <cstring>
+
+#include "core/dtype.h"
+#include "formats/elements/mini_float.h"
 
 namespace scant {
 namespace {
@@ -24,6 +28,23 @@ constexpr StorageInfo kStorages[] = {
 };
 
 const StorageInfo& info(ScaleStorage storage) { return kStorages[static_cast<size_t>(storage)]; }
+
+template <typename T>
+T load(std::span<const std::byte> bytes, int64_t index) {
+  T value;
+  std::memcpy(&value, bytes.data() + static_cast<size_t>(index) * sizeof value, sizeof value);
+  return value;
+}
+
+template <typename T>
+void store(std::span<std::byte> bytes, int64_t index, T value) {
+  std::memcpy(bytes.data() + static_cast<size_t>(index) * sizeof value, &value, sizeof value);
+}
+
+const MiniFloat& e4m3() {
+  static const MiniFloat number{4, 3, 1};
+  return number;
+}
 
 }  // namespace
 
@@ -51,6 +72,40 @@ float round_down_scale(double limit, ScaleStorage storage) {
   if (limit >= format.largest) return static_cast<float>(format.largest);
   const uint64_t dropped = (uint64_t{1} << (52 - format.mantissa_bits)) - 1;
   return static_cast<float>(std::bit_cast<double>(std::bit_cast<uint64_t>(limit) & ~dropped));
+}
+
+float read_scale(std::span<const std::byte> scales, int64_t index, ScaleStorage storage) {
+  switch (storage) {
+    case ScaleStorage::kF32:
+      return load<float>(scales, index);
+    case ScaleStorage::kBF16:
+      return bf16_to_f32(load<uint16_t>(scales, index));
+    case ScaleStorage::kF16:
+      return f16_to_f32(load<uint16_t>(scales, index));
+    case ScaleStorage::kE8M0: {
+      const auto exponent = load<uint8_t>(scales, index);
+      return exponent == 255 ? std::nanf("") : std::ldexp(1.0f, exponent - 127);
+    }
+    case ScaleStorage::kE4M3:
+      break;
+  }
+  const auto code = load<uint8_t>(scales, index);
+  return (code & 0x7fu) == 0x7fu ? std::nanf("") : e4m3().value(code);
+}
+
+void write_scale(std::span<std::byte> scales, int64_t index, ScaleStorage storage, float scale) {
+  switch (storage) {
+    case ScaleStorage::kF32:
+      return store(scales, index, scale);
+    case ScaleStorage::kBF16:
+      return store(scales, index, f32_to_bf16(scale));
+    case ScaleStorage::kF16:
+      return store(scales, index, f32_to_f16(scale));
+    case ScaleStorage::kE8M0:
+      return store(scales, index, static_cast<uint8_t>(std::ilogb(scale) + 127));
+    case ScaleStorage::kE4M3:
+      return store(scales, index, e4m3().nearest(scale));
+  }
 }
 
 }  // namespace scant

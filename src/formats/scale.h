@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace scant {
@@ -35,6 +37,11 @@ ScaleStorageNumbers scale_storage_numbers(ScaleStorage storage);
 float round_up_scale(double wanted, ScaleStorage storage);
 /// The largest storable value <= `limit` (at least the smallest normal one), or the largest one.
 float round_down_scale(double limit, ScaleStorage storage);
+
+/// Scale `index` of an array of stored ones; NaN for bits that stand for no number.
+float read_scale(std::span<const std::byte> scales, int64_t index, ScaleStorage storage);
+/// The same the other way, for a scale that the storage holds exactly.
+void write_scale(std::span<std::byte> scales, int64_t index, ScaleStorage storage, float scale);
 
 /// The scale of one block as encode and decode see it.
 struct BlockScale {

@@ -86,5 +86,24 @@ TEST(Scale, NamesAndBitsAgreeWithTheStorage) {
   }
 }
 
+TEST(Scale, StoredBytesGiveTheScaleBack) {
+  for (const ScaleStorage storage : kScaleStorages) {
+    std::vector<std::byte> bytes(static_cast<size_t>(4 * scale_storage_bits(storage) / 8));
+    for (const double wanted : {0.3, 1.0, 400.0, 0.02}) {
+      const float scale = round_up_scale(wanted, storage);
+      write_scale(bytes, 2, storage, scale);
+      EXPECT_EQ(read_scale(bytes, 2, storage), scale) << scale_storage_name(storage);
+      EXPECT_NE(read_scale(bytes, 1, storage), scale) << "only one of them is written";
+    }
+  }
+}
+
+TEST(Scale, BitsThatAreNoNumberAreNaN) {
+  const std::vector<std::byte> ones(4, std::byte{0xff});
+  for (const ScaleStorage storage : kScaleStorages) {
+    EXPECT_TRUE(std::isnan(read_scale(ones, 0, storage))) << scale_storage_name(storage);
+  }
+}
+
 }  // namespace
 }  // namespace scant
