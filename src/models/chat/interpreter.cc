@@ -157,7 +157,8 @@ class Interpreter {
       throw Error("", fmt::format("the macro {} got too many arguments", macro.name));
     }
     for (const auto& [name, value] : arguments.named) {
-      if (std::ranges::none_of(macro.parameters, [&key = name](const auto& p) { return p.first == key; })) {
+      if (std::ranges::none_of(macro.parameters,
+                               [&key = name](const auto& p) { return p.first == key; })) {
         throw Error("", fmt::format("the macro {} has no parameter {}", macro.name, name));
       }
     }
