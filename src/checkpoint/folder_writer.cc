@@ -9,7 +9,6 @@
 
 #include "checkpoint/safetensors.h"
 #include "core/error.h"
-#include "core/file_map.h"
 
 namespace scant {
 namespace {
@@ -63,10 +62,7 @@ std::vector<PlannedShard> plan_like(const Checkpoint& source) {
 
 void copy_companion_files(const Checkpoint& source, const AtomicFolder& folder) {
   for (const std::string& name : source.companion_files()) {
-    const FileMap original(source.path() + "/" + name);
-    OutputFile copy(folder.file(name));
-    copy.write(original.bytes());
-    copy.close();
+    copy_file(source.path(), name, folder);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "compress/unpack.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -8,7 +9,6 @@
 #include "compress/dense_folder.h"
 #include "compress/tensor_output.h"
 #include "core/error.h"
-#include "core/file_map.h"
 #include "models/linear_inputs.h"
 
 namespace scant {
@@ -23,16 +23,6 @@ Matrix unpacked(const PackedMatrix& matrix, Context& context) {
     matrix.unpack_rows(begin, values.view().rows_from(begin, count));
   });
   return values;
-}
-
-void copy_if_there(const std::string& from, const AtomicFolder& folder, const std::string& name) {
-  const std::string path = from + "/" + name;
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) return;
-  const FileMap original(path);
-  OutputFile copy(folder.file(name));
-  copy.write(original.bytes());
-  copy.close();
 }
 
 }  // namespace
@@ -68,7 +58,10 @@ UnpackResult unpack_model(const Checkpoint& packed, const std::string& out, bool
   result.written_bytes = static_cast<int64_t>(writer.total_bytes());
   write_companions(packed, folder, result.widened, nullptr);
   for (const char* name : {"scant.json", kLinearInputsFile}) {
-    copy_if_there(packed.path(), folder, name);
+    std::error_code error;
+    if (std::filesystem::is_regular_file(packed.path() + "/" + name, error)) {
+      copy_file(packed.path(), name, folder);
+    }
   }
   folder.commit();
   return result;

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/file_map.h"
 
 namespace scant {
 namespace fs = std::filesystem;
@@ -125,6 +126,13 @@ void AtomicFolder::commit() {
   committed_ = true;
   if (!old.empty()) fs::remove_all(old, error);
   sync_folder(fs::path(path_).parent_path());
+}
+
+void copy_file(const std::string& source, const std::string& name, const AtomicFolder& folder) {
+  const FileMap original(source + "/" + name);
+  OutputFile copy(folder.file(name));
+  copy.write(original.bytes());
+  copy.close();
 }
 
 void write_file_atomic(const std::string& path, std::string_view content) {

@@ -55,6 +55,9 @@ class AtomicFolder {
   bool committed_ = false;
 };
 
+/// Copies the file NAME of the folder `source`. Throws Error if it cannot be read or written.
+void copy_file(const std::string& source, const std::string& name, const AtomicFolder& folder);
+
 /// One small file, whole or not at all.
 void write_file_atomic(const std::string& path, std::string_view content);
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <utility>
 
 #include "core/dtype.h"
@@ -55,18 +54,6 @@ const LayoutFunctions& functions_of(const PackedSpec& spec) {
 
 StoredMatrix stored_matrix(const PackedSpec& spec) {
   return {spec.rows, spec.cols, spec.format, spec.pattern ? &*spec.pattern : nullptr, spec.kept()};
-}
-
-template <typename T>
-T load(std::span<const std::byte> bytes, int64_t index) {
-  T value;
-  std::memcpy(&value, bytes.data() + static_cast<size_t>(index) * sizeof value, sizeof value);
-  return value;
-}
-
-template <typename T>
-void store(std::span<std::byte> bytes, int64_t index, T value) {
-  std::memcpy(bytes.data() + static_cast<size_t>(index) * sizeof value, &value, sizeof value);
 }
 
 /// Values of a block in one row.
@@ -213,11 +200,11 @@ void write_scales(const PackedSpec& spec, const QuantizedMatrix& quantized, Owne
   }
   auto& constants = parts.bytes[static_cast<size_t>(PackedPart::kConstants)];
   for (size_t i = 0; i < quantized.tensor_scales.size(); ++i) {
-    store(std::span(constants), static_cast<int64_t>(i), quantized.tensor_scales[i]);
+    write_scale(constants, static_cast<int64_t>(i), ScaleStorage::kF32, quantized.tensor_scales[i]);
   }
   auto& factors = parts.bytes[static_cast<size_t>(PackedPart::kColumnFactors)];
   for (size_t c = 0; c < quantized.column_factors.size(); ++c) {
-    store(std::span(factors), static_cast<int64_t>(c), f32_to_f16(quantized.column_factors[c]));
+    write_scale(factors, static_cast<int64_t>(c), ScaleStorage::kF16, quantized.column_factors[c]);
   }
 }
 
@@ -295,12 +282,13 @@ BlockScale PackedMatrix::scale(int64_t row, int64_t block) const {
         static_cast<int32_t>(get_bits(part(PackedPart::kZeroPoints), place * width, width));
   }
   const auto constants = part(PackedPart::kConstants);
-  return constants.empty() ? scale : effective_scale(scale, load<float>(constants, 0));
+  return constants.empty() ? scale
+                           : effective_scale(scale, read_scale(constants, 0, ScaleStorage::kF32));
 }
 
 float PackedMatrix::column_factor(int64_t col) const {
   const auto factors = part(PackedPart::kColumnFactors);
-  return factors.empty() ? 1.0f : f16_to_f32(load<uint16_t>(factors, col));
+  return factors.empty() ? 1.0f : read_scale(factors, col, ScaleStorage::kF16);
 }
 
 void PackedMatrix::unpack_rows(int64_t begin, MatrixView out) const {
