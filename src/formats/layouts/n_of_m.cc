@@ -113,10 +113,10 @@ const Binomials& binomials() {
   return table;
 }
 
-/// Bits of the ranks of one row: bit j of every group's rank, group by group, then bit j + 1.
+/// Bits of the ranks of one row: bit j of every group's rank, then bit j + 1.
 class RankPlanes {
  public:
-  explicit RankPlanes(const PackedSpec& spec) {
+  explicit RankPlanes(const PackedSpec& spec) : whole_(spec.cols / groups_of(spec).m) {
     for_groups(spec, [&](const Group& group) {
       groups_.push_back(group);
       bits_.push_back(NOfMLayout::rank_bits(group.length, group.kept));
@@ -165,8 +165,9 @@ class RankPlanes {
 
  private:
   int64_t at(size_t group, int bit) const {
-    return begins_[static_cast<size_t>(bit)] + static_cast<int64_t>(group);
+    return begins_[static_cast<size_t>(bit)] + rank_place(static_cast<int64_t>(group), whole_);
   }
+  int64_t whole_;
   std::vector<Group> groups_;
   std::vector<int> bits_;
   std::vector<int64_t> begins_;

@@ -4,10 +4,20 @@
 
 namespace scant {
 
+/// Where a bit of the rank of group `group` stands among those of all groups of a row, `whole` of
+/// which have M weights. In each 128 whole groups bit 4 h + s of byte i (of 16) belongs to group
+/// 32 s + 16 h + i, so that shifts of a vector bring 32 groups at a time to the highest bits of
+/// its bytes; the rest of a row stands in order.
+constexpr int64_t rank_place(int64_t group, int64_t whole) {
+  if (group >= whole / 128 * 128) return group;
+  const int64_t inside = group % 128;
+  return group - inside + inside % 16 * 8 + inside / 16 % 2 * 4 + inside / 32;
+}
+
 /// N:M with one number per group that says which N of its M weights are kept.
 ///
-///   positions  row 0: bit 0 of the rank of group 0, of group 1, ...; then bit 1 of the ranks, ...;
-///              filled up to a byte at the end; row 1: ...
+///   positions  row 0: bit 0 of the ranks of all groups; then bit 1 of the ranks, ...; filled up to
+///              a byte at the end; row 1: .... A bit of group g stands at rank_place(g)
 ///   codes      a run per row: the min(N, r) kept codes of each group
 ///   scales     one per block of the format, row by row; zero points and constants after them
 ///

@@ -36,10 +36,15 @@ struct Int8Vectors {
   static F mul(F a, F b) { return _mm256_mul_ps(a, b); }
   static F add(F a, F b) { return _mm256_add_ps(a, b); }
   static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+  /// Each as sum() has it.
+  static void store_sums(const F (&x)[4], float* to) {
+    const F pairs = _mm256_hadd_ps(_mm256_hadd_ps(x[0], x[1]), _mm256_hadd_ps(x[2], x[3]));
+    _mm_storeu_ps(to, _mm_add_ps(_mm256_castps256_ps128(pairs), _mm256_extractf128_ps(pairs, 1)));
+  }
   static float sum(F x) {
-    __m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
-    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+    float sums[4];
+    store_sums({x, x, x, x}, sums);
+    return sums[0];
   }
   /// kCount floats, each in 8 / kCount consecutive lanes.
   template <int kCount>
@@ -57,17 +62,25 @@ struct Int8Vectors {
   }
 };
 
-/// Which inputs of each quad meet its two kept weights, for 32 quads, from the bits of their ranks
-/// (0 0,1; 1 0,2; 2 1,2; 3 0,3; 4 1,3; 5 2,3).
+/// Which inputs of each quad meet its two kept weights, from the bits of their ranks
+/// (0 0,1; 1 0,2; 2 1,2; 3 0,3; 4 1,3; 5 2,3). The highest bit of a byte counts.
 struct Avx2Choice {
-  __m256i bit0;  ///< with not_zero: the first is 2, otherwise 1
+  __m256i bit0;  ///< with first_not_0: the first is 2, otherwise 1
   __m256i first_not_0;
   __m256i second_not_1;
   __m256i second_3;
+
+  static Avx2Choice of(__m256i bit0, __m256i bit1, __m256i bit2) {
+    return {bit0, _mm256_or_si256(bit2, _mm256_andnot_si256(bit0, bit1)),
+            _mm256_or_si256(_mm256_or_si256(bit0, bit1), bit2),
+            _mm256_or_si256(bit2, _mm256_and_si256(bit0, bit1))};
+  }
 };
 
 struct Int8Avx2 : Int8Vectors {
   using Choice = Avx2Choice;
+  /// Of four steps of 32 quads: bit 4 + i of byte j is that of quad 32 i + j.
+  using QuadMasks = Avx2Choice;
 
   /// Lanes of four sums of products u s each: u unsigned, s signed; two neighbours fit in 16 bits.
   static V dot(V u, V s) {
@@ -97,29 +110,43 @@ struct Int8Avx2 : Int8Vectors {
     return _mm256_add_epi32(even, odd);
   }
 
-  static V spread_bits(const uint8_t* four, V order) {
+  /// 16 bytes: bits 0 to 3 for the lower half of each 32 quads, 4 to 7 for the upper one.
+  static V block_bits(const uint8_t* sixteen) {
+    const V twice = table(reinterpret_cast<const int8_t*>(sixteen));
+    return _mm256_sllv_epi32(twice, _mm256_setr_epi32(4, 4, 4, 4, 0, 0, 0, 0));
+  }
+  /// A bit per quad, to all bits of its byte.
+  static V spread_bits(const uint8_t* four) {
     const V bits = _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201ull));
+    const V order =
+        _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
     const V words = _mm256_castps_si256(_mm256_broadcast_ss(reinterpret_cast<const float*>(four)));
     return _mm256_cmpeq_epi8(_mm256_and_si256(_mm256_shuffle_epi8(words, order), bits), bits);
   }
-  // GCC 12 compares each mask with zero once more unless it cannot see where the mask is from.
-  static V as_mask(V mask) {
-    asm("" : "+x"(mask));
-    return mask;
-  }
-  /// Bits of 32 ranks, one bit of each per plane. kPaired: in the order of quads8.
   template <bool kPaired>
-  static Choice choose(const uint8_t* plane0, const uint8_t* plane1, const uint8_t* plane2) {
-    constexpr int64_t k0 = 0, k1 = 0x0101010101010101, k2 = 0x0202020202020202,
-                      k3 = 0x0303030303030303;
-    const V order =
-        kPaired ? _mm256_setr_epi64x(k0, k2, k1, k3) : _mm256_setr_epi64x(k0, k1, k2, k3);
-    const V bit0 = spread_bits(plane0, order);
-    const V bit1 = spread_bits(plane1, order);
-    const V bit2 = spread_bits(plane2, order);
-    return {bit0, as_mask(_mm256_or_si256(bit2, _mm256_andnot_si256(bit0, bit1))),
-            as_mask(_mm256_or_si256(_mm256_or_si256(bit0, bit1), bit2)),
-            as_mask(_mm256_or_si256(bit2, _mm256_and_si256(bit0, bit1)))};
+  static V ordered(V quads) {  // kPaired: 0-7, 16-23, 8-15, 24-31, as in quads8
+    return kPaired ? _mm256_permute4x64_epi64(quads, 0b11011000) : quads;
+  }
+  /// Bits of the ranks of 128 quads, one bit of each per plane.
+  template <bool kPaired>
+  static QuadMasks quad_masks(const uint8_t* plane0, const uint8_t* plane1, const uint8_t* plane2) {
+    return QuadMasks::of(ordered<kPaired>(block_bits(plane0)), ordered<kPaired>(block_bits(plane1)),
+                         ordered<kPaired>(block_bits(plane2)));
+  }
+  /// Of the 32 quads of a step that belongs to no block.
+  template <bool kPaired>
+  static QuadMasks last_quad_masks(const uint8_t* plane0, const uint8_t* plane1,
+                                   const uint8_t* plane2) {
+    return QuadMasks::of(ordered<kPaired>(spread_bits(plane0)),
+                         ordered<kPaired>(spread_bits(plane1)),
+                         ordered<kPaired>(spread_bits(plane2)));
+  }
+  template <int kStep>
+  static Choice choice(const QuadMasks& masks) {
+    constexpr int kShift = 3 - kStep;
+    return {_mm256_slli_epi16(masks.bit0, kShift), _mm256_slli_epi16(masks.first_not_0, kShift),
+            _mm256_slli_epi16(masks.second_not_1, kShift),
+            _mm256_slli_epi16(masks.second_3, kShift)};
   }
   static V first(const Choice& choice, V x0, V x1, V x2) {
     return _mm256_blendv_epi8(x0, _mm256_blendv_epi8(x1, x2, choice.bit0), choice.first_not_0);

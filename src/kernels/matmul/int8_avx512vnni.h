@@ -7,7 +7,7 @@
 namespace scant {
 namespace {
 
-/// As Avx2Choice: a bit of a rank is a bit of a mask.
+/// As Avx2Choice, a bit of a mask per quad.
 struct Avx512Choice {
   __mmask32 bit0;
   __mmask32 first_not_0;
@@ -17,7 +17,7 @@ struct Avx512Choice {
 
 /// The same sums as Int8Avx2 in vectors of 32 bytes, so that inputs are arranged alike: one
 /// instruction for four products, and masks instead of vectors of choices.
-struct Int8Avx512Vnni : Int8Vectors {
+struct Int8Avx512Vnni : Int8Avx2 {
   using Choice = Avx512Choice;
 
   static V dot(V u, V s) { return _mm256_dpbusd_epi32(_mm256_setzero_si256(), u, s); }
@@ -29,19 +29,11 @@ struct Int8Avx512Vnni : Int8Vectors {
   static V dot_signed(V w, V x) { return dot(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)); }
   static V dot_wide(V w, V x) { return sub32(dot(flip(x, 0x80), w), sum128(w)); }
 
-  static uint32_t word(const uint8_t* four) { return DecodeAvx2::word_at<uint32_t>(four); }
-  template <bool kPaired>
-  static __mmask32 mask(uint32_t bits) {
-    if constexpr (!kPaired) return bits;
-    return (bits & 0xff0000ffu) | (bits & 0x0000ff00u) << 8 | (bits & 0x00ff0000u) >> 8;
-  }
-  template <bool kPaired>
-  static Choice choose(const uint8_t* plane0, const uint8_t* plane1, const uint8_t* plane2) {
-    const uint32_t bit0 = word(plane0);
-    const uint32_t bit1 = word(plane1);
-    const uint32_t bit2 = word(plane2);
-    return {mask<kPaired>(bit0), mask<kPaired>(bit2 | (bit1 & ~bit0)),
-            mask<kPaired>(bit0 | bit1 | bit2), mask<kPaired>(bit2 | (bit0 & bit1))};
+  template <int kStep>
+  static Choice choice(const QuadMasks& masks) {
+    const Avx2Choice bytes = Int8Avx2::choice<kStep>(masks);
+    return {_mm256_movepi8_mask(bytes.bit0), _mm256_movepi8_mask(bytes.first_not_0),
+            _mm256_movepi8_mask(bytes.second_not_1), _mm256_movepi8_mask(bytes.second_3)};
   }
   static V first(const Choice& choice, V x0, V x1, V x2) {
     return _mm256_mask_blend_epi8(choice.first_not_0, x0,

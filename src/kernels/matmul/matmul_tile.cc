@@ -29,8 +29,7 @@ int64_t MatmulTile::block_width() const {
 // Kernels follow groups of whole steps themselves; finer ones are laid out per 32 or 16 columns.
 void MatmulTile::load_scales(const PackedMatmulRow& kernels, int64_t begin, int64_t count,
                              WeightRows& rows) {
-  const bool quads = path() == MatmulPath::kQuads4 || path() == MatmulPath::kQuads8;
-  const int64_t step = quads ? 128 : 64;
+  const int64_t step = quads() ? 128 : 64;
   const int64_t padded = ceil_div(rows.cols, step) * step;
   const int64_t width = block_width();
   const int64_t blocks = ceil_div(rows.cols, width);
@@ -43,19 +42,19 @@ void MatmulTile::load_scales(const PackedMatmulRow& kernels, int64_t begin, int6
     unit = width % 32 == 0 ? 32 : 16;
     rows.scale_stride = padded / unit;
   }
-  blocks_.resize(static_cast<size_t>(count * blocks));
-  block_scales(kernels, begin, count, blocks_);
-  rows.scales = blocks_.data();
+  scratch_.blocks.resize(static_cast<size_t>(count * blocks));
+  block_scales(kernels, begin, count, scratch_.blocks);
+  rows.scales = scratch_.blocks.data();
   if (rows.scale_stride == blocks) return;
-  scales_.resize(static_cast<size_t>(count * rows.scale_stride));
+  scratch_.scales.resize(static_cast<size_t>(count * rows.scale_stride));
   for (int64_t i = 0; i < count; ++i) {
     for (int64_t k = 0; k < rows.scale_stride; ++k) {
       const int64_t block = k * unit / width;
-      scales_[static_cast<size_t>(i * rows.scale_stride + k)] =
-          block < blocks ? blocks_[static_cast<size_t>(i * blocks + block)] : 0.0f;
+      scratch_.scales[static_cast<size_t>(i * rows.scale_stride + k)] =
+          block < blocks ? scratch_.blocks[static_cast<size_t>(i * blocks + block)] : 0.0f;
     }
   }
-  rows.scales = scales_.data();
+  rows.scales = scratch_.scales.data();
 }
 
 void MatmulTile::block_scales(const PackedMatmulRow& kernels, int64_t begin, int64_t count,
@@ -79,17 +78,32 @@ void MatmulTile::block_scales(const PackedMatmulRow& kernels, int64_t begin, int
                  count * blocks, weight_.tensor_scale_ * weight_.unit_, out.data());
 }
 
-void MatmulTile::use_stored_codes(int64_t begin, WeightRows& rows) const {
+// Kernels read whole steps. Where the last rows of the matrix do not end with one, the rows are
+// copied, so that nothing is read past the end.
+void MatmulTile::use_stored_codes(int64_t begin, int64_t count, WeightRows& rows) {
   const PackedMatrix& matrix = weight_.matrix_;
-  const bool quads = path() == MatmulPath::kQuads4 || path() == MatmulPath::kQuads8;
-  const int64_t kept = quads ? rows.cols / 2 : rows.cols;
-  rows.code_bytes = ceil_div(kept * matrix.spec().format.code_bits(), 8);
-  rows.code_stride = rows.code_bytes;
-  rows.codes = bytes_of_part(matrix, PackedPart::kCodes) + begin * rows.code_stride;
-  if (quads) {
+  const int64_t bits = matrix.spec().format.code_bits();
+  const int64_t step = quads() ? 128 : 64;
+  const int64_t whole = ceil_div(rows.cols, step) * step;
+  const int64_t per_code = quads() ? 2 : 1;  // columns
+  const int64_t needed = whole / per_code * bits / 8;
+  rows.code_stride = ceil_div(rows.cols / per_code * bits, 8);
+  if (quads()) {
     rows.plane_bytes = rows.cols / 32;
     rows.position_stride = 3 * rows.plane_bytes;
-    rows.positions = bytes_of_part(matrix, PackedPart::kPositions) + begin * rows.position_stride;
+  }
+  const int64_t too_far = needed - rows.code_stride;
+  const bool ends = too_far > 0 && (weight_.rows() - begin - count) * rows.code_stride < too_far;
+  const auto take = [&](PackedPart part, int64_t stride, std::vector<uint8_t>& copy) {
+    const uint8_t* at = bytes_of_part(matrix, part) + begin * stride;
+    if (!ends) return at;
+    copy.assign(static_cast<size_t>(count * stride + needed), 0);
+    std::copy_n(at, count * stride, copy.data());
+    return static_cast<const uint8_t*>(copy.data());
+  };
+  rows.codes = take(PackedPart::kCodes, rows.code_stride, scratch_.codes);
+  if (quads()) {
+    rows.positions = take(PackedPart::kPositions, rows.position_stride, scratch_.positions);
   }
 }
 
@@ -103,52 +117,54 @@ void MatmulTile::expand_codes(const PackedMatmulRow& kernels, int64_t begin, int
   const uint8_t* stored = bytes_of_part(matrix, PackedPart::kCodes);
   const std::vector<int64_t>& places = matrix.index().places;
   const int64_t mask_stride = ceil_div(rows.cols, 8);
-  rows.code_bytes = rows.code_stride = ceil_div(rows.cols, 64) * 64 / per_byte;
-  codes_.resize(static_cast<size_t>(count * rows.code_stride));
+  rows.code_stride = ceil_div(rows.cols, 64) * 64 / per_byte;
+  scratch_.codes.resize(static_cast<size_t>(count * rows.code_stride));
   for (int64_t i = 0; i < count; ++i) {
     const auto row = static_cast<size_t>(begin + i);
     const int64_t from = places[row] / per_byte;
     const int64_t bytes = ceil_div(places[row + 1], per_byte) - from;
     const uint8_t* at = stored + from;
     if (static_cast<size_t>(from + bytes + kExpandSlack) > codes.size()) {
-      last_codes_.assign(static_cast<size_t>(bytes + kExpandSlack), 0);
-      std::copy_n(at, bytes, last_codes_.data());
-      at = last_codes_.data();
+      scratch_.last_codes.assign(static_cast<size_t>(bytes + kExpandSlack), 0);
+      std::copy_n(at, bytes, scratch_.last_codes.data());
+      at = scratch_.last_codes.data();
     }
     const uint8_t* mask =
         bytes_of_part(matrix, PackedPart::kPositions) + static_cast<int64_t>(row) * mask_stride;
-    uint8_t* out = codes_.data() + i * rows.code_stride;
+    uint8_t* out = scratch_.codes.data() + i * rows.code_stride;
     if (nibbles) {
       kernels.expand_nibbles(mask, rows.cols, at, places[row] % 2, out);
     } else {
       kernels.expand_bytes(mask, rows.cols, at, out);
     }
   }
-  rows.codes = codes_.data();
+  rows.codes = scratch_.codes.data();
 }
 
 void MatmulTile::decode_bytes(int64_t begin, int64_t count, WeightRows& rows) {
   const PackedMatrix& matrix = weight_.matrix_;
   const auto cols = static_cast<size_t>(rows.cols);
-  rows.code_bytes = rows.code_stride = ceil_div(rows.cols, 64) * 64;
-  codes_.assign(static_cast<size_t>(count * rows.code_stride), 0);
+  rows.code_stride = ceil_div(rows.cols, 64) * 64;
+  scratch_.codes.assign(static_cast<size_t>(count * rows.code_stride), 0);
   const bool quick = RowCodes::can_read(matrix.spec());
   if (quick && !row_reader_) row_reader_.emplace(matrix);
   for (int64_t i = 0; i < count; ++i) {
-    uint8_t* out = codes_.data() + i * rows.code_stride;
+    uint8_t* out = scratch_.codes.data() + i * rows.code_stride;
     if (quick) {
       row_reader_->read(begin + i, {out, cols});
       replace_codes(weight_.values_, {out, cols});
       continue;
     }
-    row_codes_.resize(cols);
-    row_keep_.resize(cols);
-    matrix.read_row(begin + i, row_codes_, row_keep_);
+    scratch_.row_codes.resize(cols);
+    scratch_.row_keep.resize(cols);
+    matrix.read_row(begin + i, scratch_.row_codes, scratch_.row_keep);
     for (size_t c = 0; c < cols; ++c) {
-      out[c] = row_keep_[c] != 0 ? static_cast<uint8_t>(weight_.values_[row_codes_[c]]) : 0;
+      out[c] = scratch_.row_keep[c] != 0
+                   ? static_cast<uint8_t>(weight_.values_[scratch_.row_codes[c]])
+                   : 0;
     }
   }
-  rows.codes = codes_.data();
+  rows.codes = scratch_.codes.data();
 }
 
 // Values are codes minus shift: what is left of the zero point meets the sum of a block's inputs.
@@ -156,11 +172,12 @@ void MatmulTile::correct_zero_points(int64_t begin, int64_t count, Outputs out) 
   const int64_t width = block_width();
   const int64_t blocks = ceil_div(weight_.cols(), width);
   const int64_t sums = x_.padded_ / 32;
-  if (group_sums_.empty()) {
-    group_sums_.assign(static_cast<size_t>(x_.tokens_ * blocks), 0.0f);
+  if (!has_group_sums_) {
+    has_group_sums_ = true;
+    scratch_.group_sums.assign(static_cast<size_t>(x_.tokens_ * blocks), 0.0f);
     for (int64_t t = 0; t < x_.tokens_; ++t) {
       for (int64_t i = 0; i * 32 < weight_.cols(); ++i) {
-        group_sums_[static_cast<size_t>(t * blocks + i * 32 / width)] +=
+        scratch_.group_sums[static_cast<size_t>(t * blocks + i * 32 / width)] +=
             x_.sums_[static_cast<size_t>(t * sums + i)];
       }
     }
@@ -171,9 +188,50 @@ void MatmulTile::correct_zero_points(int64_t begin, int64_t count, Outputs out) 
       const float offset =
           scale.scale * weight_.unit_ * static_cast<float>(scale.zero_point - weight_.shift_);
       for (int64_t t = 0; t < x_.tokens_; ++t) {
-        out.y[t * out.stride + i] -= offset * group_sums_[static_cast<size_t>(t * blocks + b)];
+        out.y[t * out.stride + i] -=
+            offset * scratch_.group_sums[static_cast<size_t>(t * blocks + b)];
       }
     }
+  }
+}
+
+void MatmulTile::run_few(const PackedMatmulRow& kernels, const WeightRows& rows,
+                         Outputs out) const {
+  const auto records = [&](const PreparedInputs::Records& data, int64_t columns, int64_t bytes) {
+    return Int8Records{reinterpret_cast<const uint8_t*>(data.data()), x_.padded_ / columns * bytes,
+                       x_.tokens_};
+  };
+  switch (path()) {
+    case MatmulPath::kBytes:
+      return kernels.bytes(rows, records(x_.natural_, 64, kNaturalRecord), x_.wide_, out);
+    case MatmulPath::kNibbles:
+      return kernels.nibbles(rows, records(x_.halves_, 64, kHalvesRecord), out);
+    case MatmulPath::kQuads4:
+      return kernels.quads4(rows, records(x_.quads4_, 128, kQuads4Record), out);
+    case MatmulPath::kQuads8:
+      return kernels.quads8(rows, records(x_.quads8_, 128, kQuads8Record), out);
+    case MatmulPath::kFloats:
+      return;
+  }
+}
+
+void MatmulTile::run_many(const PackedMatmulRow& kernels, const WeightRows& rows, Outputs out) {
+  const int64_t panels = ceil_div(rows.rows, kPanelOutputs);
+  scratch_.panels.resize(
+      static_cast<size_t>(panels * kPanelOutputs * ceil_div(rows.cols, 128) * 128 * kPanelScratch));
+  const Int8Matrix x = {x_.in_order_.data(), x_.shifted_.data(), x_.scales_.data(), x_.padded_,
+                        x_.tokens_};
+  switch (path()) {
+    case MatmulPath::kBytes:
+      return kernels.many_bytes(rows, x, scratch_.panels.data(), out);
+    case MatmulPath::kNibbles:
+      return kernels.many_nibbles(rows, x, scratch_.panels.data(), out);
+    case MatmulPath::kQuads4:
+      return kernels.many_quads4(rows, x, scratch_.panels.data(), out);
+    case MatmulPath::kQuads8:
+      return kernels.many_quads8(rows, x, scratch_.panels.data(), out);
+    case MatmulPath::kFloats:
+      return;
   }
 }
 
@@ -185,31 +243,16 @@ void MatmulTile::multiply(const PackedMatmulRow& kernels, int64_t begin, int64_t
   rows.two_complement = rows.values[8] == -8 && rows.values[15] == -1;
   const bool stored = weight_.direct_ && path() == weight_.path_;
   if (stored) {
-    use_stored_codes(begin, rows);
+    use_stored_codes(begin, count, rows);
   } else if (weight_.masked_) {
     expand_codes(kernels, begin, count, rows);
   } else {
     decode_bytes(begin, count, rows);
   }
-  const auto records = [&](const PreparedInputs::Records& data, int64_t columns, int64_t bytes) {
-    return Int8Records{reinterpret_cast<const uint8_t*>(data.data()), x_.padded_ / columns * bytes,
-                       x_.tokens_};
-  };
-  switch (path()) {
-    case MatmulPath::kBytes:
-      kernels.bytes(rows, records(x_.natural_, 64, kNaturalRecord), x_.wide_, out);
-      break;
-    case MatmulPath::kNibbles:
-      kernels.nibbles(rows, records(x_.halves_, 64, kHalvesRecord), out);
-      break;
-    case MatmulPath::kQuads4:
-      kernels.quads4(rows, records(x_.quads4_, 128, kQuads4Record), out);
-      break;
-    case MatmulPath::kQuads8:
-      kernels.quads8(rows, records(x_.quads8_, 128, kQuads8Record), out);
-      break;
-    case MatmulPath::kFloats:
-      break;
+  if (x_.tokens_ < kMatmulManyTokens) {
+    run_few(kernels, rows, out);
+  } else {
+    run_many(kernels, rows, out);
   }
   if (weight_.zero_points_) correct_zero_points(begin, count, out);
 }

@@ -21,8 +21,9 @@ constexpr auto kTable = std::to_array<KernelRow<PackedMatmulRow>>({
 });
 
 /// Rows whose codes stay in the first-level cache, or in the second for many tokens.
-constexpr int64_t kRowsOfFewTokens = 8;
-constexpr int64_t kRowsOfManyTokens = 64;
+constexpr int64_t kRowsOfFewTokens = 16;
+constexpr int64_t kRowsOfManyTokens = kMatmulPiece;
+static_assert(kRowsOfManyTokens % kPanelOutputs == 0);
 
 void check(const MatmulWeight& weight, const PreparedInputs& x, OutputRange outputs, MatrixView y) {
   if (x.cols() != weight.cols() || y.rows != x.tokens() || y.cols != weight.rows()) {
@@ -39,7 +40,7 @@ void check(const MatmulWeight& weight, const PreparedInputs& x, OutputRange outp
   }
 }
 
-void put(const Matrix& tile, int64_t begin, int64_t count, MatrixView y, MatmulOutput output) {
+void put(ConstMatrixView tile, int64_t begin, int64_t count, MatrixView y, MatmulOutput output) {
   for (int64_t t = 0; t < y.rows; ++t) {
     float* to = y.row(t) + begin;
     const float* from = tile.row(t);
@@ -70,7 +71,7 @@ void multiply_floats(const MatmulWeight& weight, ConstMatrixView x, OutputRange 
       kernels.floats(decoded.data, count, decoded.cols, decoded.stride, x.data, x.rows, x.stride,
                      {tile.data(), tile.cols()});
     }
-    put(tile, begin, std::min(count, outputs.end - begin), y, output);
+    put(tile.view(), begin, std::min(count, outputs.end - begin), y, output);
   }
 }
 
@@ -78,11 +79,13 @@ void multiply_integers(const MatmulWeight& weight, const PreparedInputs& x, Outp
                        MatrixView y, MatmulOutput output) {
   const PackedMatmulRow& kernels = select_kernel(kTable);
   const int64_t step = x.tokens() >= kMatmulManyTokens ? kRowsOfManyTokens : kRowsOfFewTokens;
-  Matrix tile(x.tokens(), step);
-  MatmulTile rows(weight, x);
+  thread_local MatmulScratch scratch;  // allocating would take longer than a small product
+  scratch.outputs.resize(static_cast<size_t>(x.tokens() * step));
+  const MatrixView tile(scratch.outputs.data(), x.tokens(), step);
+  MatmulTile rows(weight, x, scratch);
   for (int64_t begin = outputs.begin; begin < outputs.end; begin += step) {
     const int64_t count = std::min(step, outputs.end - begin);
-    rows.multiply(kernels, begin, count, {tile.data(), step});
+    rows.multiply(kernels, begin, count, {tile.data, step});
     put(tile, begin, count, y, output);
   }
 }

@@ -93,6 +93,8 @@ class PreparedInputs {
   friend class MatmulTile;
 
   void arrange(Readers readers);
+  void arrange_few(Readers readers);
+  void arrange_many(Readers readers);
 
   int64_t tokens_ = 0;
   int64_t cols_ = 0;
@@ -108,7 +110,9 @@ class PreparedInputs {
   };
   using Records = std::vector<CacheLine>;  // whole vectors in one line each
 
-  Records natural_, halves_, quads4_, quads8_;
+  Records natural_, halves_, quads4_, quads8_;  // of few tokens
+  std::vector<int16_t> in_order_;               // of many: codes, and codes + 128
+  std::vector<uint8_t> shifted_;
   Matrix values_;  // codes times scales, for weights without integer codes
 };
 

@@ -127,10 +127,15 @@ float PreparedInputs::scale(int64_t token, int64_t col) const {
   return scales_[static_cast<size_t>((token * padded_ + col) / kGroup)];
 }
 
-void PreparedInputs::arrange(Readers readers) {
-  const auto reads = [&](MatmulPath path) {
-    return std::ranges::any_of(readers, [&](const MatmulWeight* w) { return w->path() == path; });
-  };
+namespace {
+
+bool reads(PreparedInputs::Readers readers, MatmulPath path) {
+  return std::ranges::any_of(readers, [&](const MatmulWeight* w) { return w->path() == path; });
+}
+
+}  // namespace
+
+void PreparedInputs::arrange_few(Readers readers) {
   const auto records = [&](int64_t columns, int64_t bytes, auto&& make, Records& out) {
     out.resize(static_cast<size_t>((tokens_ * padded_ / columns * bytes + 63) / 64));
     for (int64_t i = 0; i < tokens_ * padded_ / columns; ++i) {
@@ -138,20 +143,34 @@ void PreparedInputs::arrange(Readers readers) {
            reinterpret_cast<uint8_t*>(out.data()) + i * bytes);
     }
   };
-  const bool quads8 = reads(MatmulPath::kQuads8);
-  if (reads(MatmulPath::kBytes) || (quads8 && wide_)) {
+  const bool quads8 = reads(readers, MatmulPath::kQuads8);
+  if (reads(readers, MatmulPath::kBytes) || (quads8 && wide_)) {
     records(64, kNaturalRecord, natural_record, natural_);
   }
-  if (reads(MatmulPath::kNibbles)) records(64, kHalvesRecord, halves_record, halves_);
-  if (reads(MatmulPath::kQuads4)) records(128, kQuads4Record, quads4_record, quads4_);
+  if (reads(readers, MatmulPath::kNibbles)) records(64, kHalvesRecord, halves_record, halves_);
+  if (reads(readers, MatmulPath::kQuads4)) records(128, kQuads4Record, quads4_record, quads4_);
   if (quads8 && !wide_) records(128, kQuads8Record, quads8_record, quads8_);
+}
+
+void PreparedInputs::arrange_many(Readers readers) {
+  if (reads(readers, MatmulPath::kBytes) || reads(readers, MatmulPath::kQuads8)) {
+    in_order_.assign(codes_.begin(), codes_.end());
+  }
+  if (reads(readers, MatmulPath::kNibbles) || reads(readers, MatmulPath::kQuads4)) {
+    shifted_.resize(codes_.size());
+    for (size_t i = 0; i < codes_.size(); ++i) shifted_[i] = static_cast<uint8_t>(codes_[i] + 128);
+  }
+}
+
+void PreparedInputs::arrange(Readers readers) {
+  tokens_ < kMatmulManyTokens ? arrange_few(readers) : arrange_many(readers);
   sums_.resize(scales_.size());
   for (size_t i = 0; i < sums_.size(); ++i) {
     int32_t sum = 0;
     for (size_t j = 0; j < kGroup; ++j) sum += codes_[i * kGroup + j];
     sums_[i] = scales_[i] * static_cast<float>(sum);
   }
-  if (!reads(MatmulPath::kFloats)) return;
+  if (!reads(readers, MatmulPath::kFloats)) return;
   values_ = Matrix(tokens_, cols_);
   for (int64_t t = 0; t < tokens_; ++t) {
     for (int64_t c = 0; c < cols_; ++c) {

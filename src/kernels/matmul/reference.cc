@@ -3,6 +3,7 @@
 
 #include "core/dtype.h"
 #include "formats/elements/mini_float.h"
+#include "formats/layouts/n_of_m.h"
 #include "kernels/matmul/rows.h"
 
 namespace scant {
@@ -44,67 +45,120 @@ float row_product(const WeightRows& w, int64_t r, At&& at) {
   return total;
 }
 
-template <typename At>
-void products(const WeightRows& w, const Int8Records& x, Outputs out, At&& at) {
-  for (int64_t t = 0; t < x.tokens; ++t) {
-    const uint8_t* inputs = x.data + t * x.token_stride;
+/// An input: the integer and its scale.
+struct Input {
+  int32_t code;
+  float scale;
+};
+
+/// `weight` and `input` say what stands at (row, column) and at (token, column).
+template <typename WeightAt, typename InputAt>
+void products(const WeightRows& w, int64_t tokens, Outputs out, WeightAt&& weight,
+              InputAt&& input) {
+  for (int64_t t = 0; t < tokens; ++t) {
     for (int64_t r = 0; r < w.rows; ++r) {
-      const uint8_t* codes = w.codes + r * w.code_stride;
-      out.y[t * out.stride + r] =
-          row_product(w, r, [&](int64_t c) { return at(inputs, codes, r, c); });
+      out.y[t * out.stride + r] = row_product(w, r, [&](int64_t c) {
+        const Input x = input(t, c);
+        return Product{weight(r, c) * x.code, x.scale};
+      });
     }
   }
 }
 
-void bytes(const WeightRows& w, const Int8Records& x, bool, Outputs out) noexcept {
-  products(w, x, out, [](const uint8_t* inputs, const uint8_t* codes, int64_t, int64_t c) {
-    const uint8_t* record = inputs + c / 64 * kNaturalRecord;
-    return Product{as_signed(codes[c]) * as_signed(record[c % 64]),
-                   float_at(record + 64, c % 64 / 8)};
-  });
-}
-
-void nibbles(const WeightRows& w, const Int8Records& x, Outputs out) noexcept {
-  products(w, x, out, [&](const uint8_t* inputs, const uint8_t* codes, int64_t, int64_t c) {
-    const uint8_t* record = inputs + c / 64 * kHalvesRecord;
-    const int code = codes[c / 2] >> (c % 2 * 4) & 15;
-    return Product{w.values[code] * as_signed(record[c % 2 * 32 + c % 64 / 2]),
-                   float_at(record + 96, c % 64 / 8)};
-  });
-}
-
-/// Which of the two kept weights of its quad column c is, or -1.
+/// Which of the two kept weights of its quad column c is, or -1 (formats/layouts/n_of_m.h).
 int kept_place(const WeightRows& w, int64_t r, int64_t c) {
   const uint8_t* planes = w.positions + r * w.position_stride;
-  const int64_t quad = c / 4;
+  const int64_t place = rank_place(c / 4, w.cols / 4);
   int rank = 0;
   for (int64_t bit = 0; bit < 3; ++bit) {
-    rank |= (planes[bit * w.plane_bytes + quad / 8] >> (quad % 8) & 1) << bit;
+    rank |= (planes[bit * w.plane_bytes + place / 8] >> (place % 8) & 1) << bit;
   }
   if (kRanks[rank][0] == c % 4) return 0;
   return kRanks[rank][1] == c % 4 ? 1 : -1;
 }
 
-void quads4(const WeightRows& w, const Int8Records& x, Outputs out) noexcept {
-  products(w, x, out, [&](const uint8_t* inputs, const uint8_t* codes, int64_t r, int64_t c) {
-    const uint8_t* record = inputs + c / 128 * kQuads4Record;
+// What stands at (row, column) of each kind of weights.
+auto byte_weights(const WeightRows& w) {
+  return [&w](int64_t r, int64_t c) { return as_signed(w.codes[r * w.code_stride + c]); };
+}
+auto nibble_weights(const WeightRows& w) {
+  return [&w](int64_t r, int64_t c) -> int {
+    return w.values[w.codes[r * w.code_stride + c / 2] >> (c % 2 * 4) & 15];
+  };
+}
+auto quad4_weights(const WeightRows& w) {
+  return [&w](int64_t r, int64_t c) -> int {
     const int place = kept_place(w, r, c);
-    const int value = place < 0 ? 0 : w.values[codes[c / 4] >> (4 * place) & 15];
-    return Product{value * (record[c % 4 * 32 + c % 128 / 4] - 128),
-                   float_at(record + 128, c % 128 / 16)};
+    if (place < 0) return 0;
+    return w.values[w.codes[r * w.code_stride + c / 4] >> (4 * place) & 15];
+  };
+}
+auto quad8_weights(const WeightRows& w) {
+  return [&w](int64_t r, int64_t c) {
+    const int place = kept_place(w, r, c);
+    return place < 0 ? 0 : as_signed(w.codes[r * w.code_stride + c / 4 * 2 + place]);
+  };
+}
+
+// A few tokens: inputs as records.
+const uint8_t* record_of(const Int8Records& x, int64_t token, int64_t index, int64_t bytes) {
+  return x.data + token * x.token_stride + index * bytes;
+}
+
+void bytes(const WeightRows& w, const Int8Records& x, bool, Outputs out) noexcept {
+  products(w, x.tokens, out, byte_weights(w), [&](int64_t t, int64_t c) {
+    const uint8_t* record = record_of(x, t, c / 64, kNaturalRecord);
+    return Input{as_signed(record[c % 64]), float_at(record + 64, c % 64 / 8)};
+  });
+}
+
+void nibbles(const WeightRows& w, const Int8Records& x, Outputs out) noexcept {
+  products(w, x.tokens, out, nibble_weights(w), [&](int64_t t, int64_t c) {
+    const uint8_t* record = record_of(x, t, c / 64, kHalvesRecord);
+    return Input{as_signed(record[c % 2 * 32 + c % 64 / 2]), float_at(record + 96, c % 64 / 8)};
+  });
+}
+
+void quads4(const WeightRows& w, const Int8Records& x, Outputs out) noexcept {
+  products(w, x.tokens, out, quad4_weights(w), [&](int64_t t, int64_t c) {
+    const uint8_t* record = record_of(x, t, c / 128, kQuads4Record);
+    return Input{record[c % 4 * 32 + c % 128 / 4] - 128, float_at(record + 128, c % 128 / 16)};
   });
 }
 
 void quads8(const WeightRows& w, const Int8Records& x, Outputs out) noexcept {
   constexpr int64_t kEighthAt[4] = {0, 16, 8, 24};  // where quads 0-7, 8-15, ... of a record stand
-  products(w, x, out, [&](const uint8_t* inputs, const uint8_t* codes, int64_t r, int64_t c) {
-    const uint8_t* record = inputs + c / 128 * kQuads8Record;
-    const int place = kept_place(w, r, c);
-    const int value = place < 0 ? 0 : as_signed(codes[c / 4 * 2 + place]);
+  products(w, x.tokens, out, quad8_weights(w), [&](int64_t t, int64_t c) {
+    const uint8_t* record = record_of(x, t, c / 128, kQuads8Record);
     const int64_t quad = c % 128 / 4;
-    return Product{value * as_signed(record[c % 4 * 32 + kEighthAt[quad / 8] + quad % 8]),
-                   float_at(record + 128, c % 128 / 8)};
+    return Input{as_signed(record[c % 4 * 32 + kEighthAt[quad / 8] + quad % 8]),
+                 float_at(record + 128, c % 128 / 8)};
   });
+}
+
+// Many tokens: inputs in order.
+auto wide_inputs(const Int8Matrix& x) {
+  return [&x](int64_t t, int64_t c) {
+    return Input{x.wide[t * x.stride + c], x.scales[(t * x.stride + c) / 32]};
+  };
+}
+auto shifted_inputs(const Int8Matrix& x) {
+  return [&x](int64_t t, int64_t c) {
+    return Input{x.shifted[t * x.stride + c] - 128, x.scales[(t * x.stride + c) / 32]};
+  };
+}
+
+void many_bytes(const WeightRows& w, const Int8Matrix& x, uint8_t*, Outputs out) noexcept {
+  products(w, x.tokens, out, byte_weights(w), wide_inputs(x));
+}
+void many_nibbles(const WeightRows& w, const Int8Matrix& x, uint8_t*, Outputs out) noexcept {
+  products(w, x.tokens, out, nibble_weights(w), shifted_inputs(x));
+}
+void many_quads4(const WeightRows& w, const Int8Matrix& x, uint8_t*, Outputs out) noexcept {
+  products(w, x.tokens, out, quad4_weights(w), shifted_inputs(x));
+}
+void many_quads8(const WeightRows& w, const Int8Matrix& x, uint8_t*, Outputs out) noexcept {
+  products(w, x.tokens, out, quad8_weights(w), wide_inputs(x));
 }
 
 template <typename T>
@@ -173,6 +227,10 @@ const PackedMatmulRow kPackedMatmulReference = {"packed_matmul__reference",
                                                 nibbles,
                                                 quads4,
                                                 quads8,
+                                                many_bytes,
+                                                many_nibbles,
+                                                many_quads4,
+                                                many_quads8,
                                                 scales,
                                                 expand_nibbles,
                                                 expand_bytes,

@@ -129,13 +129,14 @@ void RowCodes::read_quads(int64_t row, std::span<uint8_t> codes) {
   std::fill(codes.begin(), codes.end(), zero_);
   const uint8_t* kept = kept_.data();
   uint8_t* out = codes.data();
-  for (int64_t i = 0; i < plane; ++i) {
-    const unsigned bit0 = ranks[i], bit1 = ranks[plane + i], bit2 = ranks[2 * plane + i];
-    for (int q = 0; q < 8; ++q, kept += 2, out += 4) {
-      const unsigned rank = (bit0 >> q & 1u) | (bit1 >> q & 1u) << 1 | (bit2 >> q & 1u) << 2;
-      out[kKept[rank][0]] = kept[0];
-      out[kKept[rank][1]] = kept[1];
-    }
+  for (int64_t q = 0; q < cols / 4; ++q, kept += 2, out += 4) {
+    const int64_t place = rank_place(q, cols / 4);
+    const uint8_t* at = ranks + place / 8;
+    const unsigned bit = static_cast<unsigned>(place % 8);
+    const unsigned rank =
+        (at[0] >> bit & 1u) | (at[plane] >> bit & 1u) << 1 | (at[2 * plane] >> bit & 1u) << 2;
+    out[kKept[rank][0]] = kept[0];
+    out[kKept[rank][1]] = kept[1];
   }
 }
 

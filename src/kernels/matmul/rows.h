@@ -29,6 +29,15 @@ struct Int8Records {
   int64_t tokens = 0;
 };
 
+/// Inputs of many tokens: tokens x stride codes in the order of their columns, zeros past the last.
+struct Int8Matrix {
+  const int16_t* wide = nullptr;     ///< for 8-bit codes of weights
+  const uint8_t* shifted = nullptr;  ///< plus 128, for 4-bit ones
+  const float* scales = nullptr;     ///< tokens x stride / 32
+  int64_t stride = 0;                ///< columns, a multiple of 128
+  int64_t tokens = 0;
+};
+
 /// How finely scales of weights are given to kernels.
 enum class ScaleStep : uint8_t {
   kGroup,  ///< one per `group` columns, a multiple of what a kernel takes at a time
@@ -36,13 +45,13 @@ enum class ScaleStep : uint8_t {
   k16,     ///< one per 16 columns
 };
 
-/// Rows of integer codes. Scales of a row reach to the end of its last record.
+/// Rows of integer codes. What the last step of a row needs (64 columns, 128 of quads) may be read
+/// past its end, whatever stands there: inputs are zero. Scales reach to the end of the last step.
 struct WeightRows {
   int64_t rows = 0;
   int64_t cols = 0;
   const uint8_t* codes = nullptr;
   int64_t code_stride = 0;
-  int64_t code_bytes = 0;  ///< that may be read of a row
   const uint8_t* positions = nullptr;
   int64_t position_stride = 0;
   int64_t plane_bytes = 0;  ///< of one bit of the ranks of a row
@@ -66,7 +75,15 @@ struct Outputs {
   int64_t stride = 0;
 };
 
-/// One instruction set's products of packed rows with inputs of a few tokens.
+/// Products with many tokens first lay rows out anew, outputs as lanes, so many at a time. They
+/// need so many bytes of scratch per row and column, both rounded up to whole panels and to 128; a
+/// row of y takes whole panels, whatever comes out past the last row.
+inline constexpr int64_t kPanelOutputs = 16;
+inline constexpr int64_t kPanelScratch = 3;
+using ManyTokens = void(const WeightRows& w, const Int8Matrix& x, uint8_t* scratch,
+                        Outputs y) noexcept;
+
+/// One instruction set's products of packed rows with inputs.
 struct PackedMatmulRow {
   const char* name;
   /// 8-bit codes; `wide`: a code of the inputs may be -128.
@@ -76,6 +93,8 @@ struct PackedMatmulRow {
   /// 2:4 by ranks, codes of 4 and 8 bits. The kept columns alone are multiplied.
   void (*quads4)(const WeightRows& w, const Int8Records& quads4, Outputs y) noexcept;
   void (*quads8)(const WeightRows& w, const Int8Records& quads8, Outputs y) noexcept;
+  /// The same four for many tokens.
+  ManyTokens *many_bytes, *many_nibbles, *many_quads4, *many_quads8;
   /// to[i] = stored scale i times factor.
   void (*scales)(StoredScale type, const uint8_t* from, int64_t count, float factor,
                  float* to) noexcept;
