@@ -1,6 +1,9 @@
 #pragma once
 
 // For ISA files only: internal linkage throughout.
+#include <type_traits>
+#include <utility>
+
 #include "kernels/matmul/panel_lines_avx2.h"
 
 namespace scant {
@@ -11,15 +14,25 @@ namespace {
 // then a block of columns of one panel, which the first-level cache holds, meets all tokens, a few
 // at a time, before the next. Sums are integers over each run of columns that share scales.
 
+/// body(0) ... body(kCount - 1), the indices constants: arrays so indexed become registers, which
+/// unrolling, done later, does not achieve.
+template <int kCount, typename Body>
+[[gnu::always_inline]] inline void for_each_index(const Body& body) {
+  [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
+    (body(std::integral_constant<int, i>()), ...);
+  }
+  (std::make_integer_sequence<int, kCount>());
+}
+
 /// Sums of products of int16.
 template <int kRun_>
 struct WideSums {
-  static constexpr int64_t kBlockColumns = 512;
   static constexpr int kRun = kRun_;
   using Input = int16_t;
   static const Input* inputs(const Int8Matrix& x) { return x.wide; }
-  static __m256i add(__m256i sum, __m256i x, __m256i w) {
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(x, w));
+  static void add(__m256i& sum, __m256i x, __m256i w) {
+    // As instructions: GCC 12 gives every sum a new register and runs out of them.
+    asm("vpaddd %1, %0, %0" : "+x"(sum) : "x"(_mm256_madd_epi16(x, w)));
   }
   static __m256i total(__m256i sum, __m256i) { return sum; }
   static __m256i correction(__m256i) { return _mm256_setzero_si256(); }
@@ -30,12 +43,11 @@ struct WideSums {
 /// reach 255 max|w| kRun_ / 2, so 32 with |w| <= 8 and 16 with |w| <= 16.
 template <int kRun_>
 struct NarrowSums {
-  static constexpr int64_t kBlockColumns = 1024;
   static constexpr int kRun = kRun_;
   using Input = uint8_t;
   static const Input* inputs(const Int8Matrix& x) { return x.shifted; }
-  static __m256i add(__m256i sum, __m256i x, __m256i w) {
-    return _mm256_add_epi16(sum, _mm256_maddubs_epi16(x, w));
+  static void add(__m256i& sum, __m256i x, __m256i w) {
+    asm("vpaddw %1, %0, %0" : "+x"(sum) : "x"(_mm256_maddubs_epi16(x, w)));
   }
   static __m256i total(__m256i sum, __m256i correction) {
     return _mm256_sub_epi32(_mm256_madd_epi16(sum, _mm256_set1_epi16(1)), correction);
@@ -53,7 +65,8 @@ struct PanelProduct {
   static constexpr int64_t kLanes = kPanelOutputs;
   static constexpr int64_t kSteps = Sums::kRun / Line::kColumns;  // of a run
   static constexpr int64_t kStepDwords = kLanes * (Line::kPicks ? 2 : 1);
-  static constexpr int kMostTokens = Line::kPicks ? 5 : 6;  // what the registers hold
+  static constexpr int kMostTokens =  // what the registers hold
+      Line::kPicks || Sums::kCorrected ? 5 : 6;
 
   /// 16 rows, laid out.
   struct Panel {
@@ -162,7 +175,7 @@ struct PanelProduct {
     for (int64_t run = 0; run < layout.runs; ++run) {
       V sum[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
       for (int64_t s = 0; s < kSteps; ++s, codes += kStepDwords) {
-        for (int v = 0; v < 2; ++v) sum[v] = Sums::add(sum[v], x, load(codes + 8 * v));
+        for (int v = 0; v < 2; ++v) Sums::add(sum[v], x, load(codes + 8 * v));
       }
       for (int v = 0; v < 2; ++v) {
         store(panel.corrections + run * kLanes + 8 * v, Sums::correction(sum[v]));
@@ -184,50 +197,58 @@ struct PanelProduct {
     }
   }
 
-  /// Runs [begin, end) of a panel times kTokens tokens, added to out.
+  /// The inputs of token `t` of a tile: two pointers serve six tokens without more registers.
+  template <typename Input>
+  static V input(const Input* first, const Input* fourth, int64_t stride, int t) {
+    return broadcast(t < 3 ? first + t * stride : fourth + (t - 3) * stride);
+  }
+
+  /// Adds integer sums of lanes [8 v, 8 v + 8) of run `run`, times both scales. Totals live in
+  /// memory, or the sums of the next run would not all be registers.
+  template <int kTokens>
+  [[gnu::always_inline]] static void add_run(const Panel& panel, int64_t run, int64_t v,
+                                             const V (&sum)[kTokens], const float* x_scales,
+                                             int64_t x_stride, Outputs out) {
+    const int64_t lanes = run * kLanes + 8 * v;
+    const F scale = _mm256_loadu_ps(panel.scales + lanes);
+    const V correction =
+        Sums::kCorrected ? load(panel.corrections + lanes) : _mm256_setzero_si256();
+    for_each_index<kTokens>([&](auto t) __attribute__((always_inline)) {
+      float* y = out.y + t * out.stride + 8 * v;
+      const F factor = _mm256_mul_ps(scale, _mm256_broadcast_ss(x_scales + t * x_stride));
+      const F value = _mm256_cvtepi32_ps(Sums::total(sum[t], correction));
+      _mm256_storeu_ps(y, _mm256_fmadd_ps(value, factor, _mm256_loadu_ps(y)));
+    });
+  }
+
+  /// Runs [begin, end) of a panel, of one block of inputs, times kTokens tokens, added to out.
   template <int kTokens>
   static void tile(const Panel& panel, int64_t begin, int64_t end, const Int8Matrix& x,
                    int64_t first, Outputs out) {
-    const typename Sums::Input* inputs = Sums::inputs(x) + first * x.stride;
-    const float* x_scales = x.scales + first * (x.stride / 32);
-    F total[kTokens][2];
-#pragma GCC unroll 6
-    for (int t = 0; t < kTokens; ++t) {
-      for (int v = 0; v < 2; ++v) total[t][v] = _mm256_loadu_ps(out.y + t * out.stride + 8 * v);
-    }
+    const int64_t stride = x.block_cols(x.cols, begin * Sums::kRun);
+    const auto* at = Sums::inputs(x) + x.place(x.tokens, x.cols, first, begin * Sums::kRun);
+    const auto* fourth = at + 3 * stride;
     const uint32_t* codes = panel.codes + begin * kSteps * kStepDwords;
     for (int64_t run = begin; run < end; ++run) {
-      V sum[kTokens][2];
-#pragma GCC unroll 6
-      for (int t = 0; t < kTokens; ++t) sum[t][0] = sum[t][1] = _mm256_setzero_si256();
-      const typename Sums::Input* at = inputs + run * Sums::kRun;
-      for (int64_t s = 0; s < kSteps; ++s, codes += kStepDwords, at += Line::kColumns) {
-        const V low = load(codes), high = load(codes + 8);
-#pragma GCC unroll 6
-        for (int t = 0; t < kTokens; ++t) {
-          const V input = broadcast(at + t * x.stride);
-          sum[t][0] = Sums::add(sum[t][0], pick(input, codes + 16), low);
-          sum[t][1] = Sums::add(sum[t][1], pick(input, codes + 24), high);
-        }
-      }
-      const int64_t group = run * Sums::kRun / 32;
+      V low[kTokens], high[kTokens];
+      for_each_index<kTokens>([&](auto t) __attribute__((always_inline)) {
+        low[t] = high[t] = _mm256_setzero_si256();
+      });
+      const uint32_t* run_end = codes + kSteps * kStepDwords;
 #pragma GCC unroll 2
-      for (int v = 0; v < 2; ++v) {
-        const int64_t lanes = run * kLanes + 8 * v;
-        const F scale = _mm256_loadu_ps(panel.scales + lanes);
-        const V correction =
-            Sums::kCorrected ? load(panel.corrections + lanes) : _mm256_setzero_si256();
-#pragma GCC unroll 6
-        for (int t = 0; t < kTokens; ++t) {
-          const F x_scale = _mm256_broadcast_ss(x_scales + t * (x.stride / 32) + group);
-          total[t][v] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(Sums::total(sum[t][v], correction)),
-                                        _mm256_mul_ps(scale, x_scale), total[t][v]);
-        }
+      for (; codes != run_end; codes += kStepDwords) {
+        const V low_codes = load(codes), high_codes = load(codes + 8);
+        for_each_index<kTokens>([&](auto t) __attribute__((always_inline)) {
+          const V x_t = input(at, fourth, stride, t);
+          Sums::add(low[t], pick(x_t, codes + 16), low_codes);
+          Sums::add(high[t], pick(x_t, codes + 24), high_codes);
+        });
+        at += Line::kColumns;
+        fourth += Line::kColumns;
       }
-    }
-#pragma GCC unroll 6
-    for (int t = 0; t < kTokens; ++t) {
-      for (int v = 0; v < 2; ++v) _mm256_storeu_ps(out.y + t * out.stride + 8 * v, total[t][v]);
+      const float* x_scales = x.scales + first * (x.cols / 32) + run * Sums::kRun / 32;
+      add_run(panel, run, 0, low, x_scales, x.cols / 32, out);
+      add_run(panel, run, 1, high, x_scales, x.cols / 32, out);
     }
   }
 
@@ -256,7 +277,7 @@ struct PanelProduct {
     for (int64_t t = 0; t < x.tokens; ++t) {
       for (int64_t r = 0; r < panels * kLanes; ++r) out.y[t * out.stride + r] = 0;
     }
-    constexpr int64_t kBlockRuns = Sums::kBlockColumns / Sums::kRun;
+    constexpr int64_t kBlockRuns = Int8Matrix::kInputBlock / Sums::kRun;
     for (int64_t begin = 0; begin < layout.runs; begin += kBlockRuns) {
       const int64_t end = begin + kBlockRuns < layout.runs ? begin + kBlockRuns : layout.runs;
       for (int64_t p = 0; p < panels; ++p) {

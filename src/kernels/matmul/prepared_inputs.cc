@@ -153,12 +153,24 @@ void PreparedInputs::arrange_few(Readers readers) {
 }
 
 void PreparedInputs::arrange_many(Readers readers) {
+  const auto blocks = [&](auto& out, int added) {
+    out.resize(codes_.size());
+    for (int64_t t = 0; t < tokens_; ++t) {
+      for (int64_t c = 0; c < padded_; c += Int8Matrix::kInputBlock) {
+        const int8_t* from = codes_.data() + t * padded_ + c;
+        auto* to = out.data() + Int8Matrix::place(tokens_, padded_, t, c);
+        const int64_t count = Int8Matrix::block_cols(padded_, c);
+        for (int64_t i = 0; i < count; ++i) {
+          to[i] = static_cast<std::decay_t<decltype(*to)>>(from[i] + added);
+        }
+      }
+    }
+  };
   if (reads(readers, MatmulPath::kBytes) || reads(readers, MatmulPath::kQuads8)) {
-    in_order_.assign(codes_.begin(), codes_.end());
+    blocks(in_order_, 0);
   }
   if (reads(readers, MatmulPath::kNibbles) || reads(readers, MatmulPath::kQuads4)) {
-    shifted_.resize(codes_.size());
-    for (size_t i = 0; i < codes_.size(); ++i) shifted_[i] = static_cast<uint8_t>(codes_[i] + 128);
+    blocks(shifted_, 128);
   }
 }
 

@@ -139,12 +139,13 @@ void quads8(const WeightRows& w, const Int8Records& x, Outputs out) noexcept {
 // Many tokens: inputs in order.
 auto wide_inputs(const Int8Matrix& x) {
   return [&x](int64_t t, int64_t c) {
-    return Input{x.wide[t * x.stride + c], x.scales[(t * x.stride + c) / 32]};
+    return Input{x.wide[x.place(x.tokens, x.cols, t, c)], x.scales[(t * x.cols + c) / 32]};
   };
 }
 auto shifted_inputs(const Int8Matrix& x) {
   return [&x](int64_t t, int64_t c) {
-    return Input{x.shifted[t * x.stride + c] - 128, x.scales[(t * x.stride + c) / 32]};
+    return Input{x.shifted[x.place(x.tokens, x.cols, t, c)] - 128,
+                 x.scales[(t * x.cols + c) / 32]};
   };
 }
 

@@ -29,13 +29,26 @@ struct Int8Records {
   int64_t tokens = 0;
 };
 
-/// Inputs of many tokens: tokens x stride codes in the order of their columns, zeros past the last.
+/// Inputs of many tokens, in blocks of kInputBlock columns: all tokens' codes of the first block,
+/// token by token, then those of the second, ...; zeros past the last column. A block stays in the
+/// second-level cache; rows of a power of two of bytes would not.
 struct Int8Matrix {
   const int16_t* wide = nullptr;     ///< for 8-bit codes of weights
   const uint8_t* shifted = nullptr;  ///< plus 128, for 4-bit ones
-  const float* scales = nullptr;     ///< tokens x stride / 32
-  int64_t stride = 0;                ///< columns, a multiple of 128
+  const float* scales = nullptr;     ///< tokens x cols / 32
+  int64_t cols = 0;                  ///< a multiple of 128
   int64_t tokens = 0;
+
+  static constexpr int64_t kInputBlock = 512;
+  /// Columns of the block of column c.
+  static constexpr int64_t block_cols(int64_t cols, int64_t c) {
+    const int64_t left = cols - c / kInputBlock * kInputBlock;
+    return left < kInputBlock ? left : kInputBlock;
+  }
+  /// Where the code of a column of a token stands.
+  static constexpr int64_t place(int64_t tokens, int64_t cols, int64_t token, int64_t c) {
+    return c / kInputBlock * kInputBlock * tokens + token * block_cols(cols, c) + c % kInputBlock;
+  }
 };
 
 /// How finely scales of weights are given to kernels.
