@@ -8,6 +8,9 @@
 namespace scant {
 namespace {
 
+/// Bytes of scales ahead of those in use that are asked for.
+inline constexpr int64_t kScalesAhead = 1024;
+
 /// What is decoded before products: scales, and codes behind a bitmask.
 struct DecodeAvx2 {
   static __m256i widened(const uint8_t* p, int bytes) {
@@ -48,6 +51,7 @@ struct DecodeAvx2 {
     const __m256 times = _mm256_set1_ps(factor);
     int64_t i = 0;
     for (; i + 8 <= count; i += 8) {
+      _mm_prefetch(reinterpret_cast<const char*>(from + i * kBytes + kScalesAhead), _MM_HINT_T0);
       _mm256_storeu_ps(to + i, _mm256_mul_ps(eight<kType>(from + i * kBytes), times));
     }
     if (i == count) return;

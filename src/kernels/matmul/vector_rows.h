@@ -9,7 +9,7 @@ namespace scant {
 namespace {
 
 /// Bytes of codes ahead of those in use that are asked for: rows follow each other.
-inline constexpr int64_t kPrefetchAhead = 2048;
+inline constexpr int64_t kPrefetchAhead = 4096;
 
 /// kRows rows times kTokens tokens.
 template <typename S, typename Step, int kRows, int kTokens>
