@@ -46,7 +46,7 @@ def measure(options):
     for _ in range(options.rounds):
         paths = list(folders.values())
         ours = output([options.scant, "bench", paths[0], "--compare", *paths[1:], "--kv", "bf16", "--quiet", "--json", *common])
-        theirs = output([options.python, PEER, options.model, "--work", options.work, *common])
+        theirs = output([options.python, PEER, options.peer_model or options.model, "--work", options.work, *common])
         for name, result in zip(folders, ours["models"]):
             found.setdefault(name, []).append(result | {"read": ours["read_bytes_per_second"]})
         for kind, result in theirs["types"].items():
@@ -57,6 +57,7 @@ def measure(options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model")
+    parser.add_argument("--peer-model", help="the GGUF file that llama.cpp reads, where MODEL is something else")
     parser.add_argument("--scant", required=True)
     parser.add_argument("--python", required=True)
     parser.add_argument("--work", required=True)

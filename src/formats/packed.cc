@@ -136,6 +136,20 @@ void check_codes(const PackedMatrix& matrix) {
   }
 }
 
+/// Whether every stored scale keeps values up to `reach` finite, wherever it belongs.
+bool scales_keep_finite(const PackedMatrix& matrix, float reach) {
+  const ScaleStorage storage = matrix.spec().format.scale_storage;
+  const auto scales = matrix.part(PackedPart::kScales);
+  const auto constants = matrix.part(PackedPart::kConstants);
+  const float factor = constants.empty() ? 1.0f : read_scale(constants, 0, ScaleStorage::kF32);
+  const int64_t count = static_cast<int64_t>(scales.size()) * 8 / scale_storage_bits(storage);
+  bool finite = true;
+  for (int64_t i = 0; i < count; ++i) {
+    finite = finite && std::isfinite(read_scale(scales, i, storage) * factor * reach);
+  }
+  return finite;
+}
+
 /// Every value of a code stays finite.
 void check_scales(const PackedMatrix& matrix) {
   const PackedSpec& spec = matrix.spec();
@@ -148,7 +162,8 @@ void check_scales(const PackedMatrix& matrix) {
         }
       },
       spec.format.element);
-  for (int64_t r = 0; r < spec.rows; ++r) {
+  const bool finite = scales_keep_finite(matrix, reach);
+  for (int64_t r = 0; !finite && r < spec.rows; ++r) {
     for (int64_t b = 0; b < blocks_in_row(spec); ++b) {
       const float scale = matrix.scale(r, b).scale;
       if (std::isfinite(scale * reach)) continue;

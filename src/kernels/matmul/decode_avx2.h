@@ -3,6 +3,7 @@
 // For ISA files only: internal linkage throughout.
 #include <immintrin.h>
 
+#include "kernels/matmul/int8_avx2.h"
 #include "kernels/matmul/rows.h"
 
 namespace scant {
@@ -76,6 +77,98 @@ struct DecodeAvx2 {
       case StoredScale::kE4M3:
         return all<StoredScale::kE4M3, 1>(from, count, factor, to);
     }
+  }
+
+  static void put(__m128i bytes, uint8_t* to) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+  }
+
+  /// 16 bytes of pieces of kWidth bits: 128 / kWidth bytes.
+  template <int kWidth>
+  static void split_vector(const uint8_t* from, uint8_t* to) {
+    const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    if constexpr (kWidth == 4) {
+      const __m128i low = _mm_and_si128(v, _mm_set1_epi8(15));
+      const __m128i high = _mm_and_si128(_mm_srli_epi16(v, 4), _mm_set1_epi8(15));
+      put(_mm_unpacklo_epi8(low, high), to);
+      put(_mm_unpackhi_epi8(low, high), to + 16);
+    } else if constexpr (kWidth == 2) {
+      const __m128i three = _mm_set1_epi8(3);
+      const __m128i a = _mm_and_si128(v, three);
+      const __m128i b = _mm_and_si128(_mm_srli_epi16(v, 2), three);
+      const __m128i c = _mm_and_si128(_mm_srli_epi16(v, 4), three);
+      const __m128i d = _mm_and_si128(_mm_srli_epi16(v, 6), three);
+      const __m128i ab_low = _mm_unpacklo_epi8(a, b), cd_low = _mm_unpacklo_epi8(c, d);
+      const __m128i ab_high = _mm_unpackhi_epi8(a, b), cd_high = _mm_unpackhi_epi8(c, d);
+      put(_mm_unpacklo_epi16(ab_low, cd_low), to);
+      put(_mm_unpackhi_epi16(ab_low, cd_low), to + 16);
+      put(_mm_unpacklo_epi16(ab_high, cd_high), to + 32);
+      put(_mm_unpackhi_epi16(ab_high, cd_high), to + 48);
+    } else if constexpr (kWidth == 1) {
+      for (int64_t i = 0; i < 4; ++i) {
+        const __m256i ones =
+            _mm256_and_si256(Int8Avx2::spread_bits(from + 4 * i), _mm256_set1_epi8(1));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 32 * i), ones);
+      }
+    } else {
+      put(v, to);
+    }
+  }
+
+  template <int kWidth>
+  static void split_all(const uint8_t* from, int64_t bytes, uint8_t* to) {
+    constexpr int64_t kPerByte = 8 / kWidth;
+    int64_t i = 0;
+    for (; i + 16 <= bytes; i += 16) split_vector<kWidth>(from + i, to + i * kPerByte);
+    if (i == bytes) return;
+    uint8_t last[16] = {};
+    for (int64_t b = i; b < bytes; ++b) last[b - i] = from[b];
+    uint8_t codes[16 * kPerByte];
+    split_vector<kWidth>(last, codes);
+    for (int64_t k = 0; k < (bytes - i) * kPerByte; ++k) to[i * kPerByte + k] = codes[k];
+  }
+
+  static void split(const uint8_t* from, int64_t bytes, int width, uint8_t* to) noexcept {
+    switch (width) {
+      case 1:
+        return split_all<1>(from, bytes, to);
+      case 2:
+        return split_all<2>(from, bytes, to);
+      case 4:
+        return split_all<4>(from, bytes, to);
+      default:
+        return split_all<8>(from, bytes, to);
+    }
+  }
+
+  static void join(const uint8_t* pieces, int64_t count, int shift, uint8_t* codes) noexcept {
+    const __m128i by = _mm_cvtsi32_si128(shift);
+    int64_t i = 0;
+    for (; i + 32 <= count; i += 32) {
+      const __m256i above = _mm256_sll_epi16(Int8Vectors::load(pieces + i), by);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes + i),
+                          _mm256_or_si256(above, Int8Vectors::load(codes + i)));
+    }
+    for (; i < count; ++i) codes[i] = static_cast<uint8_t>(codes[i] | pieces[i] << shift);
+  }
+
+  /// 16 entries of the table at a time: the high nibble of a code says which.
+  static void replace(const int8_t* table, int entries, int64_t count, uint8_t* codes) noexcept {
+    int64_t i = 0;
+    for (; i + 32 <= count; i += 32) {
+      auto* at = reinterpret_cast<__m256i*>(codes + i);
+      const __m256i code = _mm256_loadu_si256(at);
+      const __m256i low = _mm256_and_si256(code, _mm256_set1_epi8(15));
+      const __m256i high = _mm256_and_si256(_mm256_srli_epi16(code, 4), _mm256_set1_epi8(15));
+      __m256i value = _mm256_shuffle_epi8(Int8Vectors::table(table), low);
+      for (int k = 1; 16 * k < entries; ++k) {
+        const __m256i of_these = _mm256_shuffle_epi8(Int8Vectors::table(table + 16 * k), low);
+        value = _mm256_blendv_epi8(value, of_these,
+                                   _mm256_cmpeq_epi8(high, _mm256_set1_epi8(static_cast<char>(k))));
+      }
+      _mm256_storeu_si256(at, value);
+    }
+    for (; i < count; ++i) codes[i] = static_cast<uint8_t>(table[codes[i]]);
   }
 
   template <typename T>

@@ -9,10 +9,6 @@ const uint8_t* bytes_of_part(const PackedMatrix& matrix, PackedPart part) {
   return reinterpret_cast<const uint8_t*>(matrix.part(part).data());
 }
 
-void replace_codes(const int8_t* __restrict values, std::span<uint8_t> codes) {
-  for (uint8_t& code : codes) code = static_cast<uint8_t>(values[code]);
-}
-
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace
@@ -141,7 +137,8 @@ void MatmulTile::expand_codes(const PackedMatmulRow& kernels, int64_t begin, int
   rows.codes = scratch_.codes.data();
 }
 
-void MatmulTile::decode_bytes(int64_t begin, int64_t count, WeightRows& rows) {
+void MatmulTile::decode_bytes(const PackedMatmulRow& kernels, int64_t begin, int64_t count,
+                              WeightRows& rows) {
   const PackedMatrix& matrix = weight_.matrix_;
   const auto cols = static_cast<size_t>(rows.cols);
   rows.code_stride = ceil_div(rows.cols, 64) * 64;
@@ -152,7 +149,7 @@ void MatmulTile::decode_bytes(int64_t begin, int64_t count, WeightRows& rows) {
     uint8_t* out = scratch_.codes.data() + i * rows.code_stride;
     if (quick) {
       row_reader_->read(begin + i, {out, cols});
-      replace_codes(weight_.values_, {out, cols});
+      kernels.replace(weight_.values_, 1 << matrix.spec().format.code_bits(), rows.cols, out);
       continue;
     }
     scratch_.row_codes.resize(cols);
@@ -247,7 +244,7 @@ void MatmulTile::multiply(const PackedMatmulRow& kernels, int64_t begin, int64_t
   } else if (weight_.masked_) {
     expand_codes(kernels, begin, count, rows);
   } else {
-    decode_bytes(begin, count, rows);
+    decode_bytes(kernels, begin, count, rows);
   }
   if (x_.tokens_ < kMatmulManyTokens) {
     run_few(kernels, rows, out);

@@ -43,7 +43,7 @@ class MatmulTile {
                     std::span<float> out) const;
   void expand_codes(const PackedMatmulRow& kernels, int64_t begin, int64_t count, WeightRows& rows);
   void use_stored_codes(int64_t begin, int64_t count, WeightRows& rows);
-  void decode_bytes(int64_t begin, int64_t count, WeightRows& rows);
+  void decode_bytes(const PackedMatmulRow& kernels, int64_t begin, int64_t count, WeightRows& rows);
   void run_few(const PackedMatmulRow& kernels, const WeightRows& rows, Outputs out) const;
   void run_many(const PackedMatmulRow& kernels, const WeightRows& rows, Outputs out);
   void correct_zero_points(int64_t begin, int64_t count, Outputs out);

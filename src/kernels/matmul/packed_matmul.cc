@@ -56,7 +56,7 @@ void put(ConstMatrixView tile, int64_t begin, int64_t count, MatrixView y, Matmu
 // product of matrices depend on its shape.
 void multiply_floats(const MatmulWeight& weight, ConstMatrixView x, OutputRange outputs,
                      MatrixView y, MatmulOutput output) {
-  const PackedMatmulRow& kernels = select_kernel(kTable);
+  const PackedMatmulRow& kernels = packed_matmul_row();
   const bool many = x.rows >= kMatmulManyTokens;
   const int64_t step = many ? kMatmulPiece : kRowsOfFewTokens;
   Matrix rows(std::min(step, weight.rows()), weight.cols());
@@ -77,7 +77,7 @@ void multiply_floats(const MatmulWeight& weight, ConstMatrixView x, OutputRange 
 
 void multiply_integers(const MatmulWeight& weight, const PreparedInputs& x, OutputRange outputs,
                        MatrixView y, MatmulOutput output) {
-  const PackedMatmulRow& kernels = select_kernel(kTable);
+  const PackedMatmulRow& kernels = packed_matmul_row();
   const int64_t step = x.tokens() >= kMatmulManyTokens ? kRowsOfManyTokens : kRowsOfFewTokens;
   thread_local MatmulScratch scratch;  // allocating would take longer than a small product
   scratch.outputs.resize(static_cast<size_t>(x.tokens() * step));
@@ -106,6 +106,8 @@ void packed_matmul(const MatmulWeight& weight, const PreparedInputs& x, OutputRa
   }
 }
 
-std::string_view packed_matmul_kernel() { return select_kernel(kTable).name; }
+const PackedMatmulRow& packed_matmul_row() { return select_kernel(kTable); }
+
+std::string_view packed_matmul_kernel() { return packed_matmul_row().name; }
 
 }  // namespace scant

@@ -1,3 +1,4 @@
+#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -144,8 +145,7 @@ auto wide_inputs(const Int8Matrix& x) {
 }
 auto shifted_inputs(const Int8Matrix& x) {
   return [&x](int64_t t, int64_t c) {
-    return Input{x.shifted[x.place(x.tokens, x.cols, t, c)] - 128,
-                 x.scales[(t * x.cols + c) / 32]};
+    return Input{x.shifted[x.place(x.tokens, x.cols, t, c)] - 128, x.scales[(t * x.cols + c) / 32]};
   };
 }
 
@@ -210,6 +210,49 @@ void expand_bytes(const uint8_t* mask, int64_t cols, const uint8_t* codes, uint8
   for (int64_t c = 0; c < cols; ++c) out[c] = kept(mask, c) ? *codes++ : 0;
 }
 
+/// The 8 / kWidth codes that each byte holds, one byte each.
+template <int kWidth>
+constexpr auto kCodesOfByte = [] {
+  std::array<std::array<uint8_t, 8 / kWidth>, 256> table{};
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    for (unsigned i = 0; i < 8 / kWidth; ++i) {
+      table[byte][i] = static_cast<uint8_t>(byte >> (i * kWidth) & ((1u << kWidth) - 1u));
+    }
+  }
+  return table;
+}();
+
+template <int kWidth>
+void split_bytes(const uint8_t* bytes, int64_t count, uint8_t* out) {
+  for (int64_t i = 0; i < count; ++i) {
+    const auto& codes = kCodesOfByte<kWidth>[bytes[i]];
+    std::memcpy(out + i * (8 / kWidth), codes.data(), codes.size());
+  }
+}
+
+void split(const uint8_t* from, int64_t bytes, int width, uint8_t* to) noexcept {
+  switch (width) {
+    case 1:
+      return split_bytes<1>(from, bytes, to);
+    case 2:
+      return split_bytes<2>(from, bytes, to);
+    case 4:
+      return split_bytes<4>(from, bytes, to);
+    default:
+      return split_bytes<8>(from, bytes, to);
+  }
+}
+
+void join(const uint8_t* pieces, int64_t count, int shift, uint8_t* codes) noexcept {
+  for (int64_t i = 0; i < count; ++i) {
+    codes[i] = static_cast<uint8_t>(codes[i] | pieces[i] << shift);
+  }
+}
+
+void replace(const int8_t* table, int, int64_t count, uint8_t* codes) noexcept {
+  for (int64_t i = 0; i < count; ++i) codes[i] = static_cast<uint8_t>(table[codes[i]]);
+}
+
 void floats(const float* w, int64_t rows, int64_t cols, int64_t w_stride, const float* x,
             int64_t tokens, int64_t x_stride, Outputs out) noexcept {
   for (int64_t t = 0; t < tokens; ++t) {
@@ -235,6 +278,9 @@ const PackedMatmulRow kPackedMatmulReference = {"packed_matmul__reference",
                                                 scales,
                                                 expand_nibbles,
                                                 expand_bytes,
+                                                split,
+                                                join,
+                                                replace,
                                                 floats};
 
 }  // namespace scant

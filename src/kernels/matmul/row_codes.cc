@@ -17,33 +17,6 @@ const uint8_t* part_bytes(const PackedMatrix& matrix, PackedPart part) {
   return reinterpret_cast<const uint8_t*>(matrix.part(part).data());
 }
 
-/// The 8 / kWidth codes that each byte holds, one byte each.
-template <int kWidth>
-constexpr auto kCodesOfByte = [] {
-  std::array<std::array<uint8_t, 8 / kWidth>, 256> table{};
-  for (unsigned byte = 0; byte < 256; ++byte) {
-    for (unsigned i = 0; i < 8 / kWidth; ++i) {
-      table[byte][i] = static_cast<uint8_t>(byte >> (i * kWidth) & ((1u << kWidth) - 1u));
-    }
-  }
-  return table;
-}();
-
-/// `out` takes the codes of whole bytes.
-template <int kWidth>
-void split(const uint8_t* bytes, int64_t count, uint8_t* out) {
-  for (int64_t i = 0; i < count; ++i) {
-    const auto& codes = kCodesOfByte<kWidth>[bytes[i]];
-    std::memcpy(out + i * (8 / kWidth), codes.data(), codes.size());
-  }
-}
-
-/// codes |= pieces in their place.
-void join(const uint8_t* __restrict pieces, int64_t count, int shift, uint8_t* __restrict codes) {
-  for (int64_t i = 0; i < count; ++i)
-    codes[i] = static_cast<uint8_t>(codes[i] | pieces[i] << shift);
-}
-
 /// Kept positions of a quad by its rank; what no rank is keeps the first two.
 constexpr std::array<std::array<uint8_t, 2>, 8> kKept = {
     {{0, 1}, {0, 2}, {1, 2}, {0, 3}, {1, 3}, {2, 3}, {0, 1}, {0, 1}}};
@@ -62,7 +35,7 @@ bool RowCodes::can_read(const PackedSpec& spec) {
 }
 
 RowCodes::RowCodes(const PackedMatrix& matrix)
-    : matrix_(matrix), bits_(matrix.spec().format.code_bits()) {
+    : matrix_(matrix), kernels_(packed_matmul_row()), bits_(matrix.spec().format.code_bits()) {
   const PackedSpec& spec = matrix.spec();
   layout_ = spec.layout == DenseLayout::kName  ? Layout::kDense
             : spec.layout == NOfMLayout::kName ? Layout::kQuads
@@ -74,9 +47,9 @@ RowCodes::RowCodes(const PackedMatrix& matrix)
       spec.format.element);
 }
 
-void RowCodes::unpack(const uint8_t* run, int64_t total, int64_t first, int64_t count) {
+void RowCodes::unpack(const uint8_t* run, int64_t total, int64_t first, std::span<uint8_t> out) {
   const CodePieces pieces(bits_);
-  kept_.assign(static_cast<size_t>(count) + 16, 0);
+  const auto count = static_cast<int64_t>(out.size());
   int64_t piece_bit = 0;
   int shift = 0;
   for (int p = 0; p < pieces.count; ++p) {
@@ -84,23 +57,14 @@ void RowCodes::unpack(const uint8_t* run, int64_t total, int64_t first, int64_t 
     const int64_t begin = piece_bit + first * width;
     const int64_t bytes = bytes_of(begin % 8 + count * width);
     piece_.resize(static_cast<size_t>(bytes * 8 / width));
-    const uint8_t* from = run + begin / 8;
-    switch (width) {
-      case 1:
-        split<1>(from, bytes, piece_.data());
-        break;
-      case 2:
-        split<2>(from, bytes, piece_.data());
-        break;
-      case 4:
-        split<4>(from, bytes, piece_.data());
-        break;
-      default:
-        std::copy_n(from, bytes, piece_.data());
-        break;
-    }
+    kernels_.split(run + begin / 8, bytes, width, piece_.data());
     // A piece may begin inside a byte, and inside of what a byte is split into.
-    join(piece_.data() + begin % 8 / width, count, shift, kept_.data());
+    const uint8_t* codes = piece_.data() + begin % 8 / width;
+    if (p == 0) {
+      std::copy_n(codes, count, out.data());
+    } else {
+      kernels_.join(codes, count, shift, out.data());
+    }
     piece_bit += total * width;
     shift += width;
   }
@@ -110,9 +74,8 @@ void RowCodes::read(int64_t row, std::span<uint8_t> codes) {
   const int64_t cols = matrix_.cols();
   switch (layout_) {
     case Layout::kDense:
-      unpack(part_bytes(matrix_, PackedPart::kCodes) + row * bytes_of(cols * bits_), cols, 0, cols);
-      std::copy_n(kept_.data(), cols, codes.data());
-      return;
+      return unpack(part_bytes(matrix_, PackedPart::kCodes) + row * bytes_of(cols * bits_), cols, 0,
+                    codes);
     case Layout::kQuads:
       return read_quads(row, codes);
     case Layout::kMasked:
@@ -124,8 +87,9 @@ void RowCodes::read_quads(int64_t row, std::span<uint8_t> codes) {
   const int64_t cols = matrix_.cols();
   const int64_t plane = cols / 32;
   const uint8_t* ranks = part_bytes(matrix_, PackedPart::kPositions) + row * 3 * plane;
+  kept_.resize(static_cast<size_t>(cols / 2));
   unpack(part_bytes(matrix_, PackedPart::kCodes) + row * bytes_of(cols / 2 * bits_), cols / 2, 0,
-         cols / 2);
+         kept_);
   std::fill(codes.begin(), codes.end(), zero_);
   const uint8_t* kept = kept_.data();
   uint8_t* out = codes.data();
@@ -144,7 +108,8 @@ void RowCodes::read_masked(int64_t row, std::span<uint8_t> codes) {
   const auto& places = matrix_.index().places;
   const int64_t first = places[static_cast<size_t>(row)];
   const int64_t count = places[static_cast<size_t>(row) + 1] - first;
-  unpack(part_bytes(matrix_, PackedPart::kCodes), matrix_.spec().kept(), first, count);
+  kept_.resize(static_cast<size_t>(count));
+  unpack(part_bytes(matrix_, PackedPart::kCodes), matrix_.spec().kept(), first, kept_);
   std::fill(codes.begin(), codes.end(), zero_);
   const int64_t stride = bytes_of(matrix_.cols());
   const uint8_t* mask = part_bytes(matrix_, PackedPart::kPositions) + row * stride;

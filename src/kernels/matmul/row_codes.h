@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "formats/packed.h"
+#include "kernels/matmul/rows.h"
 
 namespace scant {
 
@@ -23,10 +24,11 @@ class RowCodes {
  private:
   void read_quads(int64_t row, std::span<uint8_t> codes);
   void read_masked(int64_t row, std::span<uint8_t> codes);
-  /// Codes [first, first + count) of the run of `total` that starts at `run`, to kept_.
-  void unpack(const uint8_t* run, int64_t total, int64_t first, int64_t count);
+  /// Codes [first, first + out.size()) of the run of `total` that starts at `run`.
+  void unpack(const uint8_t* run, int64_t total, int64_t first, std::span<uint8_t> out);
 
   const PackedMatrix& matrix_;
+  const PackedMatmulRow& kernels_;
   int bits_;
   uint8_t zero_ = 0;
   enum class Layout : uint8_t { kDense, kQuads, kMasked } layout_;

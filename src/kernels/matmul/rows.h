@@ -117,6 +117,12 @@ struct PackedMatmulRow {
                          uint8_t* out) noexcept;
   void (*expand_bytes)(const uint8_t* mask, int64_t cols, const uint8_t* codes,
                        uint8_t* out) noexcept;
+  /// The 8 / width codes (width 1, 2, 4 or 8) that each byte holds, a byte each.
+  void (*split)(const uint8_t* from, int64_t bytes, int width, uint8_t* to) noexcept;
+  /// codes[i] |= pieces[i] << shift, within a byte.
+  void (*join)(const uint8_t* pieces, int64_t count, int shift, uint8_t* codes) noexcept;
+  /// codes[i] = table[codes[i]], codes below `entries`, a power of two.
+  void (*replace)(const int8_t* table, int entries, int64_t count, uint8_t* codes) noexcept;
   /// Weights w (rows x cols, float32, rows of w_stride) with float32 inputs.
   void (*floats)(const float* w, int64_t rows, int64_t cols, int64_t w_stride, const float* x,
                  int64_t tokens, int64_t x_stride, Outputs y) noexcept;
@@ -125,5 +131,8 @@ struct PackedMatmulRow {
 extern const PackedMatmulRow kPackedMatmulReference;
 extern const PackedMatmulRow kPackedMatmulAvx2;
 extern const PackedMatmulRow kPackedMatmulAvx512Vnni;
+
+/// The one that runs now.
+const PackedMatmulRow& packed_matmul_row();
 
 }  // namespace scant

@@ -67,6 +67,9 @@ struct PackedMatmulBody {
             Decode::scales,
             Decode::expand_nibbles,
             Decode::expand_bytes,
+            Decode::split,
+            Decode::join,
+            Decode::replace,
             FloatProduct<S>::run};
   }
 };
