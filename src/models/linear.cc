@@ -111,16 +111,19 @@ class PreparedPool {
   std::deque<PreparedInputs> pool_;  // which stay where they are
 };
 
-// Outputs that one thread computes at a time: for one token enough weights to be worth a wake-up,
-// for many enough that the product does not pack its inputs too often. Products with
-// packed weights begin at multiples of matmul_unit().
+// Outputs that one thread computes at a time: for one token enough weights to be worth a wake-up and
+// to be read as a stream, but few enough that threads end together; for many enough that the
+// product does not pack its inputs too often. Products with packed weights begin at multiples of
+// matmul_unit().
 int64_t piece_size(const LinearLayer& layer, int64_t tokens) {
-  constexpr int64_t kWeights = 1 << 15;
+  constexpr int64_t kLeast = 1 << 15, kMost = 1 << 19, kPieces = 32;
+  const int64_t weights =
+      std::clamp(layer.info.outputs * layer.info.inputs / kPieces, kLeast, kMost);
   constexpr int64_t kFewTokens = 8;
   constexpr int64_t kUnit = 16;
   const bool packed = std::ranges::any_of(layer.terms, is_packed);
   const int64_t unit = packed ? matmul_unit(tokens) : tokens > kFewTokens ? kMatmulPiece : kUnit;
-  const int64_t rows = kWeights / std::max<int64_t>(1, layer.info.inputs) / unit * unit;
+  const int64_t rows = weights / std::max<int64_t>(1, layer.info.inputs) / unit * unit;
   return std::max(rows, unit);
 }
 
