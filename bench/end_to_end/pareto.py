@@ -49,7 +49,7 @@ def folder_name(name):
 def model_of(options, name):
     out = pathlib.Path(options.work, folder_name(name))
     if not out.exists():
-        run([options.scant, "compress", options.model, "-o", out, "--to", "packed", "--quiet", "--calibration", options.calibration,
+        run([options.scant, "compress", options.model, "-o", out, "--to", "packed", "--quiet", "--force", "--calibration", options.calibration,
              "--samples", options.samples, *OURS[name][1]])
     return out
 

@@ -147,7 +147,8 @@ Matrix unpacked(const PackedMatrix& matrix) {
 
 class PackedMatmul : public PerIsa {};
 
-constexpr int64_t kColumns[] = {32, 50, 64, 100, 128, 160, 352, 1000};
+// With and without whole blocks of 512, on which the order of ranks depends.
+constexpr int64_t kColumns[] = {32, 50, 64, 100, 128, 160, 352, 512, 672, 1000, 1184};
 
 TEST_P(PackedMatmul, TakesTheRowOfTheInstructionSet) {
   EXPECT_TRUE(is_forced(packed_matmul_kernel())) << packed_matmul_kernel();
@@ -208,32 +209,38 @@ TEST_P(PackedMatmul, Int8InputsAreSummedExactly) {
 
 TEST_P(PackedMatmul, ManyTokens) {
   for (const Case& what : cases()) {
-    SCOPED_TRACE(testing::PrintToString(what));
-    const int64_t cols = 160, tokens = 100;
-    const MatmulWeight weight(packed(what, 150, cols));
-    const Matrix w = unpacked(weight.matrix());
-    const Matrix x = random_values(tokens, cols, 6);
-    PreparedInputs inputs;
-    inputs.set_int8(x.view(), {&weight});
-    const auto input = [&](int64_t t, int64_t c) {
-      return static_cast<double>(inputs.code(t, c)) * inputs.scale(t, c);
-    };
-    expect_near(product(weight, inputs), expected(w, tokens, input), cols);
+    for (const int64_t cols : {50, 160, 672, 1184}) {
+      SCOPED_TRACE(testing::PrintToString(what) + ", columns " + std::to_string(cols));
+      const int64_t rows = cols == 160 ? 150 : 21;
+      const MatmulWeight weight(packed(what, rows, cols));
+      const Matrix w = unpacked(weight.matrix());
+      for (const int64_t tokens : {8, 23}) {
+        const Matrix x = random_values(tokens, cols, 6);
+        PreparedInputs inputs;
+        inputs.set_int8(x.view(), {&weight});
+        const auto input = [&](int64_t t, int64_t c) {
+          return static_cast<double>(inputs.code(t, c)) * inputs.scale(t, c);
+        };
+        const int64_t terms = weight.path() == MatmulPath::kFloats ? cols : cols / 16 + 16;
+        expect_near(product(weight, inputs), expected(w, tokens, input), terms);
+      }
+    }
   }
 }
 
 TEST_P(PackedMatmul, GivenCodesReachMinus128) {
   for (const Case& what : cases()) {
-    for (const int64_t cols : {50, 352}) {
+    for (const int64_t cols : {50, 352, 672}) {
       SCOPED_TRACE(testing::PrintToString(what) + ", columns " + std::to_string(cols));
       const MatmulWeight weight(packed(what, 21, cols));
       const Matrix w = unpacked(weight.matrix());
-      const int64_t tokens = 5;
+      const int64_t tokens = cols == 672 ? 10 : 5;
       std::vector<int8_t> codes(static_cast<size_t>(tokens * cols));
       for (size_t i = 0; i < codes.size(); ++i) {
         codes[i] = static_cast<int8_t>(i % 3 == 0 ? -128 : static_cast<int>(i * 37 % 256) - 128);
       }
-      const std::vector<float> scales = {1.0f, 0.5f, 0.3f, 7e-3f, 2.0f};
+      std::vector<float> scales = {1.0f, 0.5f, 0.3f, 7e-3f, 2.0f, 1.0f, 0.5f, 0.3f, 7e-3f, 2.0f};
+      scales.resize(static_cast<size_t>(tokens));
       PreparedInputs inputs;
       const MatmulWeight* reader = &weight;
       inputs.set_int8_tokens(codes, scales, {&reader, 1});
