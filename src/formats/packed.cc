@@ -287,7 +287,7 @@ void PackedMatrix::read_row(int64_t row, std::span<uint32_t> codes, std::span<ui
   layout_->read_row(view_of(spec_, parts_, &index_), row, codes, keep);
 }
 
-BlockScale PackedMatrix::scale(int64_t row, int64_t block) const {
+BlockScale PackedMatrix::stored_scale(int64_t row, int64_t block) const {
   const int64_t place = layout_->scale_place(view_of(spec_, parts_, &index_), row, block);
   if (place < 0) return {0.0f, 0};
   const NumberFormat& format = spec_.format;
@@ -296,9 +296,16 @@ BlockScale PackedMatrix::scale(int64_t row, int64_t block) const {
     scale.zero_point =
         static_cast<int32_t>(get_bits(part(PackedPart::kZeroPoints), place * width, width));
   }
+  return scale;
+}
+
+float PackedMatrix::tensor_scale() const {
   const auto constants = part(PackedPart::kConstants);
-  return constants.empty() ? scale
-                           : effective_scale(scale, read_scale(constants, 0, ScaleStorage::kF32));
+  return constants.empty() ? 1.0f : read_scale(constants, 0, ScaleStorage::kF32);
+}
+
+BlockScale PackedMatrix::scale(int64_t row, int64_t block) const {
+  return effective_scale(stored_scale(row, block), tensor_scale());
 }
 
 float PackedMatrix::column_factor(int64_t col) const {

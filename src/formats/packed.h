@@ -85,6 +85,10 @@ class PackedMatrix {
   /// What codes of block `block` of `row` are multiplied by: stored scale times tensor scale.
   /// Blocks are those of the number format, counted within the row.
   BlockScale scale(int64_t row, int64_t block) const;
+  /// The same without the tensor scale: what the file holds; a scale of 0 where a block has none.
+  BlockScale stored_scale(int64_t row, int64_t block) const;
+  /// The second-level scale of the whole matrix (NVFP4); 1 without.
+  float tensor_scale() const;
   /// Factor of a column; 1 without column factors.
   float column_factor(int64_t col) const;
 
