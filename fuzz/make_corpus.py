@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the seeds of fuzz/corpus/safetensors, gguf and, part by part, tokenizer_json: small files, sound and broken.
+"""Makes the seeds of fuzz/corpus/safetensors, gguf, packed, imports and, part by part, tokenizer_json.
 
 (The whole tokenizers among the latter come from tests/external/make_tokenizer_fixtures.py.)
 
@@ -11,6 +11,8 @@ Seeds that the fuzzer found stand beside them under their hashes and are left al
 import json
 import struct
 from pathlib import Path
+
+from import_seeds import import_seeds
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
 
@@ -431,6 +433,7 @@ def tokenizer_seeds():
 
 if __name__ == "__main__":
     put("packed", packed_seeds())
+    put("imports", import_seeds())
     put("safetensors", safetensors_seeds())
     put("gguf", {**sound_gguf_seeds(), **broken_gguf_seeds()})
     put("tokenizer_json", tokenizer_seeds())

@@ -88,6 +88,9 @@ class Checkpoint {
   /// when it is first asked for; null for others.
   virtual const PackedEntry* packed_entry_of(const StoredTensor&) const { return nullptr; }
   virtual std::shared_ptr<const PackedMatrix> packed(const StoredTensor&) const { return nullptr; }
+  /// What the checkpoint itself says of the inputs of linear layers, as the keys of scant.json;
+  /// null: scant.json says it, if there is one.
+  virtual const nlohmann::json* linear_inputs() const { return nullptr; }
   /// The small files beside config.json and the weights that belong to the model (tokenizer.json,
   /// generation_config.json, chat_template.jinja, ...): names in the folder. None for GGUF.
   virtual std::vector<std::string> companion_files() const { return {}; }

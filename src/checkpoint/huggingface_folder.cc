@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "checkpoint/imports/importer.h"
 #include "checkpoint/json_text.h"
 #include "checkpoint/packed_folder.h"
 #include "checkpoint/safetensors.h"
@@ -219,7 +220,7 @@ class HuggingFaceFolder final : public Checkpoint {
   }
 
   void check_not_quantized() const {
-    if (is_packed_config(config_)) return;
+    if (is_packed_config(config_) || importer_of(config_) != nullptr) return;
     const auto found = config_.is_null() ? config_.end() : config_.find("quantization_config");
     if (config_.is_null() || found == config_.end() || found->is_null()) return;
     const json method = found->is_object() ? found->value("quant_method", json()) : json();
@@ -228,10 +229,11 @@ class HuggingFaceFolder final : public Checkpoint {
       return tensor.dtype && is_weight_dtype(*tensor.dtype);
     });
     if (std::ranges::find(kQuantMethods, name) == kQuantMethods.end() && plain) return;
-    throw Error(path_,
-                fmt::format("is quantized already ({} in quantization_config); expected F32, "
-                            "F16 or BF16 weights",
-                            quoted_name(name)));
+    std::string read;
+    for (const Importer& importer : all_importers()) read += fmt::format(", {}", importer.method);
+    throw Error(path_, fmt::format("is quantized by {} (quantization_config), which scant does not "
+                                   "read; expected F32, F16 or BF16 weights{}",
+                                   quoted_name(name), read));
   }
 
   std::string path_;
@@ -252,6 +254,9 @@ bool is_huggingface_folder(const std::string& path) {
 std::unique_ptr<Checkpoint> open_huggingface_folder(const std::string& path) {
   auto folder = std::make_unique<HuggingFaceFolder>(path);
   if (is_packed_config(folder->config())) return open_packed_folder(std::move(folder));
+  if (const Importer* importer = importer_of(folder->config())) {
+    return open_imported_folder(std::move(folder), *importer);
+  }
   return folder;
 }
 

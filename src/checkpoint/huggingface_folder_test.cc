@@ -145,8 +145,8 @@ TEST(HuggingFaceFolder, ATensorInTwoShardsIsRefused) {
 TEST(HuggingFaceFolder, AQuantizedFolderIsRefusedUnlessItsWeightsArePlain) {
   const std::string folder = fresh_folder("quantized");
   put(folder + "/model.safetensors", one_tensor("x"));
-  put(folder + "/config.json", R"({"quantization_config":{"quant_method":"gptq","bits":4}})");
-  EXPECT_THAT(refusal(folder), HasSubstr("quantized already (\"gptq\" in quantization_config)"));
+  put(folder + "/config.json", R"({"quantization_config":{"quant_method":"aqlm","bits":4}})");
+  EXPECT_THAT(refusal(folder), HasSubstr("is quantized by \"aqlm\" (quantization_config)"));
   put(folder + "/config.json", R"({"quantization_config":{"quant_method":"of-tomorrow"}})");
   EXPECT_NO_THROW(Checkpoint::open(folder));
   put(folder + "/model.safetensors",

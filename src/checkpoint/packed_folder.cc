@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "checkpoint/stored_rows.h"
 #include "checkpoint/tensor_table.h"
 #include "core/error.h"
 
@@ -113,20 +114,9 @@ class PackedFolder final : public Checkpoint {
     }
     check_row_range(path(), tensor, begin, count, out.size());
     const auto matrix = packed(tensor);
-    if (tensor.shape.size() == 2 && !packed_entry_of(tensor)->transposed) {
-      return matrix->unpack_rows(begin, MatrixView(out.data(), count, matrix->cols()));
-    }
-    Matrix whole(matrix->rows(), matrix->cols());
-    matrix->unpack_rows(0, whole.view());
-    if (tensor.shape.size() == 1) {  // a vector is one row of the matrix
-      std::copy_n(whole.data() + begin, count, out.data());
-      return;
-    }
-    for (int64_t i = 0; i < count; ++i) {
-      for (int64_t o = 0; o < whole.rows(); ++o) {
-        out[static_cast<size_t>(i * whole.rows() + o)] = whole(o, begin + i);
-      }
-    }
+    read_stored_rows(tensor, packed_entry_of(tensor)->transposed, matrix->rows(), matrix->cols(),
+                     begin, count, out,
+                     [&](int64_t row, MatrixView values) { matrix->unpack_rows(row, values); });
   }
 
   std::shared_ptr<const PackedMatrix> packed(const StoredTensor& tensor) const override {

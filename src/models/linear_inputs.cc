@@ -34,6 +34,9 @@ class Reader {
     }
   }
 
+  Reader(std::string where, Json content)
+      : where_(std::move(where)), content_(std::move(content)) {}
+
   LinearInputs read() {
     LinearInputs inputs;
     const Json activations = object("activations");
@@ -160,6 +163,12 @@ LinearInputs read_linear_inputs(const std::string& folder) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(path / "scant.json", error)) return {};
   return Reader(path).read();
+}
+
+LinearInputs read_linear_inputs(const Checkpoint& checkpoint) {
+  const Json* said = checkpoint.linear_inputs();
+  if (said == nullptr) return read_linear_inputs(checkpoint.path());
+  return Reader(checkpoint.path() + "/config.json: quantization_config", *said).read();
 }
 
 }  // namespace scant

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "checkpoint/checkpoint.h"
 #include "models/input_quantization.h"
 #include "ops/rotation/rotation.h"
 
@@ -24,5 +25,8 @@ inline constexpr int kScantJsonVersion = 2;
 /// The keys "activations" and "rotations" of FOLDER/scant.json and the vectors that they name.
 /// Empty if there is no such file or key. Throws Error naming file and module for what is wrong.
 LinearInputs read_linear_inputs(const std::string& folder);
+/// The same of a checkpoint: what it says itself (Checkpoint::linear_inputs), else its folder's
+/// scant.json.
+LinearInputs read_linear_inputs(const Checkpoint& checkpoint);
 
 }  // namespace scant

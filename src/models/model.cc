@@ -46,7 +46,7 @@ std::unique_ptr<Model> Model::open(const std::string& path) {
 }
 
 std::unique_ptr<Model> Model::from_checkpoint(std::shared_ptr<const Checkpoint> checkpoint) {
-  LinearInputs inputs = read_linear_inputs(checkpoint->path());
+  LinearInputs inputs = read_linear_inputs(*checkpoint);
   return from_checkpoint(std::move(checkpoint), std::move(inputs));
 }
 
