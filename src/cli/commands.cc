@@ -37,6 +37,11 @@ std::span<const Command> all_commands() {
               "  scant compress MODEL -o PACKED --sparsity 2:4 --weights int4:g128 --to packed\n"
               "  scant unpack PACKED -o DENSE\n",
               add_unpack},
+      Command{"export", "A model in the format of another tool, with the same codes",
+              "  scant export PACKED --to compressed-tensors -o OUT\n"
+              "  scant export model.gguf --to dense --dtype bf16 -o OUT\n"
+              "  scant export --list\n",
+              add_export},
       Command{"interplay", "Measure how sparsity and quantization errors combine in a model",
               "  scant interplay MODEL --text book.txt --calibration other.txt -o study\n"
               "  scant interplay MODEL --text book.txt --calibration other.txt -o study \\\n"

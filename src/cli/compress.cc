@@ -8,11 +8,14 @@
 #include "cli/activation_options.h"
 #include "cli/calibration_options.h"
 #include "cli/commands.h"
+#include "cli/export_options.h"
 #include "cli/parse_option.h"
 #include "cli/table_options.h"
 #include "cli/text_input.h"
+#include "compress/export/export_target.h"
 #include "compress/job.h"
 #include "compress/transforms/transform_model.h"
+#include "core/atomic_write.h"
 #include "core/error.h"
 #include "core/file_map.h"
 #include "evaluate/perplexity.h"
@@ -226,6 +229,55 @@ void note_dense_output(const Recipe& recipe, const CompressionResult& result,
              : "It loads in transformers as it is."));
 }
 
+CompressionResult compress_to_folder(const Model& model, const Recipe& recipe,
+                                     const Calibration* calibration, const Options& options,
+                                     Shell& shell) {
+  const bool packed = options.to == "packed";
+  const CompressionJob job{options.out, packed ? OutputKind::kPacked : OutputKind::kDense,
+                           options.force, calibration, options.resume};
+  CompressionResult result = compress_model(model, recipe, job, shell.context());
+  shell.result(compression_text(result, shell.bold()));
+  if (packed) {
+    shell.note(
+        fmt::format("Wrote {} ({}, packed) in {}. scant runs it as it is; `scant unpack` "
+                    "makes a folder of it that transformers loads.\n",
+                    options.out, bytes_text(static_cast<double>(result.written_bytes)),
+                    duration_text(result.seconds)));
+  } else {
+    note_dense_output(recipe, result, options, shell);
+  }
+  return result;
+}
+
+/// A packed folder beside OUT, exported and removed: the codes are those of the two commands.
+CompressionResult compress_to_target(const Model& model, const Recipe& recipe,
+                                     const Calibration* calibration, const Options& options,
+                                     Shell& shell) {
+  const ExportTarget& target = find_export_target(options.to);
+  const std::filesystem::path out(options.out);
+  const std::string packed = (out.has_filename() ? out : out.parent_path()).string() + ".packed";
+  { const AtomicFolder probe(options.out, options.force); }  // refused now, not after the work
+  ExportOptions how;
+  how.overwrite = options.force;
+  CompressionJob job{packed, OutputKind::kPacked, options.force, calibration, options.resume};
+  job.check_plan = [&](const Model& transformed, const CompressionPlan& plan) {
+    target.check(planned_export(transformed, plan, how));
+  };
+  CompressionResult result = compress_model(model, recipe, job, shell.context());
+  shell.result(compression_text(result, shell.bold()));
+  try {
+    const auto compressed = Model::open(packed);
+    const ExportResult exported =
+        export_model(*compressed, target, options.out, how, shell.context());
+    shell.note(export_text(options.out, target, exported));
+  } catch (const Error&) {
+    shell.remark(fmt::format("What was compressed stays in {}.\n", packed));
+    throw;
+  }
+  std::filesystem::remove_all(packed);
+  return result;
+}
+
 void run(const Options& options, Shell& shell) {
   Recipe recipe = recipe_of(options);
   if (options.print_recipe && !options.tables.any()) {  // needs no model
@@ -256,27 +308,23 @@ void run(const Options& options, Shell& shell) {
   if (!options.text.empty()) {  // found now, not after the work
     text_windows(*model, options.text, options.protocol, shell.context());
   }
-  const bool packed = options.to == "packed";
-  const CompressionJob job{options.out, packed ? OutputKind::kPacked : OutputKind::kDense,
-                           options.force, calibration, options.resume};
-  const CompressionResult result = compress_model(*model, recipe, job, shell.context());
-  shell.result(compression_text(result, shell.bold()));
-  if (packed) {
-    shell.note(
-        fmt::format("Wrote {} ({}, packed) in {}. scant runs it as it is; `scant unpack` "
-                    "makes a folder of it that transformers loads.\n",
-                    options.out, bytes_text(static_cast<double>(result.written_bytes)),
-                    duration_text(result.seconds)));
-  } else {
-    note_dense_output(recipe, result, options, shell);
-  }
+  const bool own = options.to == "dense" || options.to == "packed";
+  const CompressionResult result =
+      own ? compress_to_folder(*model, recipe, calibration, options, shell)
+          : compress_to_target(*model, recipe, calibration, options, shell);
   shell.note(times_text(result));
-  if (!result.inputs.empty()) {
+  if (own && !result.inputs.empty()) {
     shell.note(
         "Activation formats are in scant.json: scant quantizes the inputs of these layers, "
         "transformers sees the weights only.\n");
   }
   if (!options.text.empty()) compare(*model, options, shell);
+}
+
+std::vector<std::string> output_kinds() {
+  std::vector<std::string> kinds = {"packed"};
+  for (const ExportTarget& target : all_export_targets()) kinds.emplace_back(target.name);
+  return kinds;
 }
 
 }  // namespace
@@ -317,9 +365,10 @@ std::function<void(Shell&)> add_compress(CLI::App& app) {
                  "or 0)");
   app.add_option(
          "--to", options->to,
-         "What OUT holds: dense, the simulated values as transformers loads them, or packed, codes "
-         "and positions as scant runs them")
-      ->check(CLI::IsMember({"dense", "packed"}))
+         "What OUT holds: dense, the simulated values as transformers loads them; packed, codes "
+         "and positions as scant runs them; or what `scant export` writes: " +
+             export_target_names())
+      ->check(CLI::IsMember(output_kinds()))
       ->capture_default_str();
   app.add_option("--text", options->text, "Text file: report perplexity of MODEL and OUT on it");
   app.add_option("--window", options->protocol.window,

@@ -17,19 +17,21 @@ void write_text(const AtomicFolder& folder, const std::string& name, std::string
 
 }  // namespace
 
-nlohmann::ordered_json dense_config(const Checkpoint& checkpoint, bool widened) {
+nlohmann::ordered_json dense_config(const Checkpoint& checkpoint, std::optional<DType> dtype) {
   nlohmann::ordered_json config = nlohmann::ordered_json::parse(checkpoint.config().dump());
-  if (widened) {
+  if (dtype) {
     // transformers 5 writes "dtype", older ones "torch_dtype"; both read either.
     const char* key = config.contains("dtype") ? "dtype" : "torch_dtype";
-    config[key] = "float32";
+    config[key] = *dtype == DType::kF16    ? "float16"
+                  : *dtype == DType::kBF16 ? "bfloat16"
+                                           : "float32";
   }
   return config;
 }
 
-void write_companions(const Checkpoint& checkpoint, const AtomicFolder& folder, bool widened,
-                      const nlohmann::ordered_json& quantization) {
-  nlohmann::ordered_json config = dense_config(checkpoint, widened);
+void write_companions(const Checkpoint& checkpoint, const AtomicFolder& folder,
+                      std::optional<DType> dtype, const nlohmann::ordered_json& quantization) {
+  nlohmann::ordered_json config = dense_config(checkpoint, dtype);
   if (!quantization.is_null()) config["quantization_config"] = quantization;
   write_text(folder, "config.json", config.dump(2) + "\n");
   copy_companion_files(checkpoint, folder);

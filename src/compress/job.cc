@@ -221,6 +221,7 @@ CompressionResult compress_model(const Model& source, const Recipe& recipe,
   const Model& model = transformed ? *transformed : source;
   result.plan = plan_of(source, transformed.get(), recipe);
   require_calibration(result.plan, job.calibration);
+  if (job.check_plan) job.check_plan(model, result.plan);
   std::map<std::string, const PlannedLayer*, std::less<>> by_tensor;
   for (const PlannedLayer& layer : result.plan.layers) {
     if (layer.plan.changes_weights()) by_tensor[layer.info.tensor] = &layer;
@@ -280,7 +281,7 @@ CompressionResult compress_model(const Model& source, const Recipe& recipe,
   for (const LayerResult& layer : result.layers) {
     result.plan.compressed_bytes += layer.planned.size.total();
   }
-  write_companions(checkpoint, folder, result.widened,
+  write_companions(checkpoint, folder, widened_dtype(result.widened),
                    entries.empty() ? nullptr : packed_config(entries));
   write_column_maxima(result.inputs, folder);
   OutputFile description(folder.file("scant.json"));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -51,6 +52,8 @@ struct CompressionJob {
   const Calibration* calibration = nullptr;  ///< null: data-free methods only
   /// Go on from the finished layers that an interrupted run left in `out`.blocks.
   bool resume = false;
+  /// Called with the transformed model before anything is compressed; throws Error to refuse.
+  std::function<void(const Model&, const CompressionPlan&)> check_plan;
 };
 
 /// Transforms the model if the recipe says so, compresses every planned layer and writes a Hugging

@@ -14,6 +14,17 @@ Matrix stored_orientation(bool transposed, Matrix values) {
   return result;
 }
 
+Matrix unpacked_values(const PackedMatrix& matrix, Context& context) {
+  Matrix values(matrix.rows(), matrix.cols());
+  constexpr int64_t kRows = 16;
+  context.threads.parallel_for((values.rows() + kRows - 1) / kRows, [&](int64_t piece) {
+    const int64_t begin = piece * kRows;
+    const int64_t count = std::min(kRows, values.rows() - begin);
+    matrix.unpack_rows(begin, values.view().rows_from(begin, count));
+  });
+  return values;
+}
+
 void append_values(FolderWriter& writer, std::span<const float> values, DType dtype) {
   if (dtype == DType::kF32) {
     writer.append(std::as_bytes(values));

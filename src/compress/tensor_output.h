@@ -4,13 +4,18 @@
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/folder_writer.h"
+#include "core/context.h"
 #include "core/tensor.h"
+#include "formats/packed.h"
 #include "models/linear.h"
 
 namespace scant {
 
 /// outputs x inputs as the dense checkpoint has it: transposed where that stores inputs x outputs.
 Matrix stored_orientation(bool transposed, Matrix values);
+
+/// All values of a packed matrix.
+Matrix unpacked_values(const PackedMatrix& matrix, Context& context);
 
 /// Narrows and appends in pieces, so that no second copy of a tensor exists.
 void append_values(FolderWriter& writer, std::span<const float> values, DType dtype);

@@ -12,21 +12,6 @@
 #include "models/linear_inputs.h"
 
 namespace scant {
-namespace {
-
-Matrix unpacked(const PackedMatrix& matrix, Context& context) {
-  Matrix values(matrix.rows(), matrix.cols());
-  constexpr int64_t kRows = 16;
-  context.threads.parallel_for((values.rows() + kRows - 1) / kRows, [&](int64_t piece) {
-    const int64_t begin = piece * kRows;
-    const int64_t count = std::min(kRows, values.rows() - begin);
-    matrix.unpack_rows(begin, values.view().rows_from(begin, count));
-  });
-  return values;
-}
-
-}  // namespace
-
 UnpackResult unpack_model(const Checkpoint& packed, const std::string& out, bool overwrite,
                           Context& context) {
   UnpackResult result;
@@ -41,7 +26,7 @@ UnpackResult unpack_model(const Checkpoint& packed, const std::string& out, bool
       result.widened |= dtype == DType::kF32 && tensor.dtype != DType::kF32;
     } else {
       const Matrix values =
-          stored_orientation(entry->transposed, unpacked(*packed.packed(tensor), context));
+          stored_orientation(entry->transposed, unpacked_values(*packed.packed(tensor), context));
       const DType dtype = write_simulated(writer, tensor.name, values.values(), entry->dtype);
       result.widened |= dtype != entry->dtype;
       result.packed_bytes += tensor.bytes;
@@ -56,7 +41,7 @@ UnpackResult unpack_model(const Checkpoint& packed, const std::string& out, bool
   }
   writer.close();
   result.written_bytes = static_cast<int64_t>(writer.total_bytes());
-  write_companions(packed, folder, result.widened, nullptr);
+  write_companions(packed, folder, widened_dtype(result.widened), nullptr);
   for (const char* name : {"scant.json", kLinearInputsFile}) {
     std::error_code error;
     if (std::filesystem::is_regular_file(packed.path() + "/" + name, error)) {

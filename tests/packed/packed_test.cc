@@ -175,6 +175,39 @@ TEST_F(DamagedFolder, PositionsThatNoQuadHasAreNamed) {
   EXPECT_THAT(refusal(), testing::AllOf(HasSubstr(tensor_), HasSubstr("has rank 7")));
 }
 
+TEST(Export, OneGoWritesWhatTwoCommandsWrite) {
+  for (const char* target : {"compressed-tensors", "gptq"}) {
+    const std::string folder = scratch_folder();
+    const Arguments how = {"--weights", "int4:g16:scale=fp16", "--sparsity", "2:4"};
+    compress(embedded_model(), folder + "/packed", joined(how, {"--to", "packed"}));
+    const ProgramRun run =
+        run_scant({"export", folder + "/packed", "--to", target, "-o", folder + "/two"});
+    ASSERT_EQ(run.status, 0) << run.errors;
+    EXPECT_THAT(run.output, HasSubstr("42 of them are pruned"));
+    compress(embedded_model(), folder + "/one", joined(how, {"--to", target}));
+    expect_same_file(folder + "/one", folder + "/two", "model.safetensors");
+    expect_same_file(folder + "/one", folder + "/two", "config.json");
+    expect_same_file(folder + "/one", embedded_model(), "tokenizer.json");
+    EXPECT_FALSE(std::filesystem::exists(folder + "/one.packed"));
+    EXPECT_NEAR(perplexity_of(folder + "/one", "fp32"), perplexity_of(folder + "/packed", "fp32"),
+                1e-2);
+  }
+}
+
+TEST(Export, ATargetIsAskedBeforeAnythingIsCompressed) {
+  const std::string folder = scratch_folder();
+  const ProgramRun run = run_scant({"compress", embedded_model(), "-o", folder + "/out",
+                                    "--weights", "int4:g128", "--to", "compressed-tensors"});
+  EXPECT_NE(run.status, 0);
+  EXPECT_THAT(run.errors, HasSubstr("down_proj.weight: is int4:g128, but its 688 inputs"));
+  EXPECT_THAT(run.errors, HasSubstr("can hold: int4:g16"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder));
+  EXPECT_THAT(
+      run_scant({"export", embedded_model(), "--to", "stone", "-o", folder + "/out"}).errors,
+      HasSubstr("expected one of dense, compressed-tensors, gptq"));
+  EXPECT_THAT(run_scant({"export", "--list"}).output, HasSubstr("nvfp4-pack-quantized"));
+}
+
 TEST(Unpack, ADenseFolderIsRefused) {
   const ProgramRun run = run_scant({"unpack", embedded_model(), "-o", scratch_folder() + "/out"});
   EXPECT_NE(run.status, 0);
