@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -67,6 +68,10 @@ std::shared_ptr<const PackedMatrix> ImportedCodes::packed() const {
   for (int64_t r = 0; r < (one ? 1 : matrix.rows); ++r) {
     for (int64_t g = 0; g < groups_in_row(); ++g) {
       const BlockScale block = scale(r, g);
+      if (!std::isfinite(block.scale)) {
+        throw Error("", fmt::format("the scale of row {}, group {} is {}; expected a finite one", r,
+                                    g, block.scale));
+      }
       matrix.scales.push_back(block.scale);
       if (matrix.format.rules().zero_point) matrix.zero_points.push_back(block.zero_point);
     }
