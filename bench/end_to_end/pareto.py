@@ -93,17 +93,18 @@ def draw(points, path):
             those = [point for point in points if point["family"] == family]
             axis.scatter([p[key] for p in those], [p["perplexity"] for p in those], c=colour, marker=marker, s=42, label=family, zorder=3)
             for p in those:
-                axis.annotate(p["name"], (p[key], p["perplexity"]), textcoords="offset points", xytext=(6, 4), fontsize=7.5, color=colour)
+                offset = (6, -11) if family == "llama.cpp" else (6, 4)
+                axis.annotate(p["name"], (p[key], p["perplexity"]), textcoords="offset points", xytext=offset, fontsize=7.5, color=colour)
         axis.set_xlabel(label)
         axis.set_yscale("log")
         axis.grid(True, which="both", linewidth=0.4, alpha=0.5)
         axis.margins(x=0.16, y=0.08)
     axes[0].set_ylabel("perplexity (lower is better)")
     axes[0].legend(frameon=False, fontsize=8)
-    for side in ("minorticks_off",):
-        getattr(axes[0], side)()
-    ticks = sorted({round(p["perplexity"]) for p in points})
-    axes[0].set_yticks(ticks[:: max(1, len(ticks) // 6)], [str(t) for t in ticks[:: max(1, len(ticks) // 6)]])
+    axes[0].minorticks_off()
+    shown = [t for t in (5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 150, 200, 300, 500, 1000)
+             if min(p["perplexity"] for p in points) * 0.9 < t < max(p["perplexity"] for p in points) * 1.1]
+    axes[0].set_yticks(shown, [str(t) for t in shown])
     figure.savefig(path, dpi=130)
 
 
