@@ -111,8 +111,8 @@ class PreparedPool {
   std::deque<PreparedInputs> pool_;  // which stay where they are
 };
 
-// Outputs that one thread computes at a time: for one token enough weights to be worth a wake-up and
-// to be read as a stream, but few enough that threads end together; for many enough that the
+// Outputs that one thread computes at a time: for one token enough weights to be worth a wake-up
+// and to be read as a stream, but few enough that threads end together; for many enough that the
 // product does not pack its inputs too often. Products with packed weights begin at multiples of
 // matmul_unit().
 int64_t piece_size(const LinearLayer& layer, int64_t tokens) {
