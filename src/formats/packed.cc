@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "formats/all_layouts.h"
 #include "formats/block_codec.h"
+#include "formats/spelling.h"
 
 namespace scant {
 
@@ -44,7 +45,7 @@ const LayoutFunctions& functions_of(const PackedSpec& spec) {
   });
   if (found == nullptr) {
     throw Error("layout",
-                fmt::format("there is no \"{}\"; expected one of {}", spec.layout, known));
+                fmt::format("there is no {}; expected one of {}", quoted_part(spec.layout), known));
   }
   if (const auto reason = found->refusal(spec.format, spec.pattern ? &*spec.pattern : nullptr)) {
     throw Error("layout", fmt::format("{} cannot hold this: {}", spec.layout, *reason));
