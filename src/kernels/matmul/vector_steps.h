@@ -12,7 +12,8 @@ enum class NibbleValues : uint8_t { kTwoComplement, kTable };
 // A step of a row is a number of columns whose codes are taken at a time. Each kind of step says
 // how codes are read (decode), what they give with a record of inputs (sums: 8 lanes of integers
 // per vector, each of as many columns), and how fine scales are laid over these lanes. kBlock steps
-// share what their positions are read into; kRows rows at a time meet the inputs of one token.
+// share what their positions are read into; kRows rows at a time meet the inputs of one token (one:
+// a second stream to read costs more than the loads of inputs that it saves).
 
 /// Where there are no positions.
 struct NoPositions {
@@ -44,7 +45,7 @@ struct NibbleStep : NoPositions {
   using F = typename S::F;
   static constexpr int64_t kColumns = 64, kCodeBytes = 32;
   static constexpr int64_t kRecord = kHalvesRecord;
-  static constexpr int kVectors = 1, kRows = 4;
+  static constexpr int kVectors = 1, kRows = 1;
   struct Decoded {
     V even, odd;  ///< value + 8, or + 16 from the table
   };
@@ -83,7 +84,7 @@ struct ByteStep : NoPositions {
   using F = typename S::F;
   static constexpr int64_t kColumns = 64, kCodeBytes = 64;
   static constexpr int64_t kRecord = kNaturalRecord;
-  static constexpr int kVectors = 2, kRows = 2;
+  static constexpr int kVectors = 2, kRows = 1;
   struct Decoded {
     V half[2];
   };
