@@ -36,15 +36,10 @@ struct Int8Vectors {
   static F mul(F a, F b) { return _mm256_mul_ps(a, b); }
   static F add(F a, F b) { return _mm256_add_ps(a, b); }
   static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
-  /// Each as sum() has it.
-  static void store_sums(const F (&x)[4], float* to) {
-    const F pairs = _mm256_hadd_ps(_mm256_hadd_ps(x[0], x[1]), _mm256_hadd_ps(x[2], x[3]));
-    _mm_storeu_ps(to, _mm_add_ps(_mm256_castps256_ps128(pairs), _mm256_extractf128_ps(pairs, 1)));
-  }
   static float sum(F x) {
-    float sums[4];
-    store_sums({x, x, x, x}, sums);
-    return sums[0];
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
   }
   /// kCount floats, each in 8 / kCount consecutive lanes.
   template <int kCount>

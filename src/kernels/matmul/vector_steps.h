@@ -12,8 +12,7 @@ enum class NibbleValues : uint8_t { kTwoComplement, kTable };
 // A step of a row is a number of columns whose codes are taken at a time. Each kind of step says
 // how codes are read (decode), what they give with a record of inputs (sums: 8 lanes of integers
 // per vector, each of as many columns), and how fine scales are laid over these lanes. kBlock steps
-// share what their positions are read into; kRows rows at a time meet the inputs of one token (one:
-// a second stream to read costs more than the loads of inputs that it saves).
+// share what their positions are read into.
 
 /// Where there are no positions.
 struct NoPositions {
@@ -45,7 +44,7 @@ struct NibbleStep : NoPositions {
   using F = typename S::F;
   static constexpr int64_t kColumns = 64, kCodeBytes = 32;
   static constexpr int64_t kRecord = kHalvesRecord;
-  static constexpr int kVectors = 1, kRows = 1;
+  static constexpr int kVectors = 1;
   struct Decoded {
     V even, odd;  ///< value + 8, or + 16 from the table
   };
@@ -84,7 +83,7 @@ struct ByteStep : NoPositions {
   using F = typename S::F;
   static constexpr int64_t kColumns = 64, kCodeBytes = 64;
   static constexpr int64_t kRecord = kNaturalRecord;
-  static constexpr int kVectors = 2, kRows = 1;
+  static constexpr int kVectors = 2;
   struct Decoded {
     V half[2];
   };
@@ -116,7 +115,7 @@ struct Quad4Step : QuadPositions<S, false> {
   using F = typename S::F;
   static constexpr int64_t kColumns = 128, kCodeBytes = 32;
   static constexpr int64_t kRecord = kQuads4Record;
-  static constexpr int kVectors = 1, kRows = 1;
+  static constexpr int kVectors = 1;
   struct Decoded {
     typename S::Choice choice;
     V first, second, sum128;
@@ -155,7 +154,7 @@ struct Quad8Step : QuadPositions<S, true> {
   using F = typename S::F;
   static constexpr int64_t kColumns = 128, kCodeBytes = 64;
   static constexpr int64_t kRecord = kQuads8Record;
-  static constexpr int kVectors = 2, kRows = 1;
+  static constexpr int kVectors = 2;
   struct Decoded {
     typename S::Choice choice;
     V half[2];
