@@ -20,10 +20,16 @@ constexpr auto kTable = std::to_array<KernelRow<PackedMatmulRow>>({
       {Isa::kPortable, &kPackedMatmulReference},
 });
 
-/// Rows whose codes stay in the first-level cache, or in the second for many tokens.
-constexpr int64_t kRowsOfFewTokens = 16;
 constexpr int64_t kRowsOfManyTokens = kMatmulPiece;
 static_assert(kRowsOfManyTokens % kPanelOutputs == 0);
+
+/// Rows at a time whose decoded codes stay in the first-level cache, or in the second for many
+/// tokens; of short rows as many as make what is done once for all of them small.
+int64_t rows_at_a_time(int64_t cols, int64_t tokens) {
+  constexpr int64_t kLeast = 16, kMost = 128, kWeights = 1 << 15;
+  if (tokens >= kMatmulManyTokens) return kRowsOfManyTokens;
+  return std::clamp(kWeights / std::max<int64_t>(1, cols) / kLeast * kLeast, kLeast, kMost);
+}
 
 void check(const MatmulWeight& weight, const PreparedInputs& x, OutputRange outputs, MatrixView y) {
   if (x.cols() != weight.cols() || y.rows != x.tokens() || y.cols != weight.rows()) {
@@ -58,7 +64,7 @@ void multiply_floats(const MatmulWeight& weight, ConstMatrixView x, OutputRange 
                      MatrixView y, MatmulOutput output) {
   const PackedMatmulRow& kernels = packed_matmul_row();
   const bool many = x.rows >= kMatmulManyTokens;
-  const int64_t step = many ? kMatmulPiece : kRowsOfFewTokens;
+  const int64_t step = rows_at_a_time(x.cols, x.rows);
   Matrix rows(std::min(step, weight.rows()), weight.cols());
   Matrix tile(x.rows, rows.rows());
   for (int64_t begin = outputs.begin; begin < outputs.end; begin += step) {
@@ -78,7 +84,7 @@ void multiply_floats(const MatmulWeight& weight, ConstMatrixView x, OutputRange 
 void multiply_integers(const MatmulWeight& weight, const PreparedInputs& x, OutputRange outputs,
                        MatrixView y, MatmulOutput output) {
   const PackedMatmulRow& kernels = packed_matmul_row();
-  const int64_t step = x.tokens() >= kMatmulManyTokens ? kRowsOfManyTokens : kRowsOfFewTokens;
+  const int64_t step = rows_at_a_time(x.cols(), x.tokens());
   thread_local MatmulScratch scratch;  // allocating would take longer than a small product
   scratch.outputs.resize(static_cast<size_t>(x.tokens() * step));
   const MatrixView tile(scratch.outputs.data(), x.tokens(), step);
