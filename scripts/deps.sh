@@ -4,7 +4,7 @@ set -euo pipefail
 
 build_packages=(g++ make cmake ninja-build pkg-config ccache libopenblas-dev libcli11-dev
   nlohmann-json3-dev libyaml-cpp-dev libfmt-dev libpcre2-dev libutf8proc-dev
-  libxxhash-dev libjs-chart.js)
+  libxxhash-dev libprotobuf-dev protobuf-compiler libjs-chart.js)
 test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-14 libclang-rt-14-dev llvm-14
   clang-format-14 clang-tidy-14 chromium chromium-driver python3-selenium)
 external_packages=(python3 python3-venv python3-torch)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks against the real readers of other tools' formats, from PyPI: transformers, compressed-tensors, GPTQModel,
-# bitsandbytes. Needs the built program. Makes .venv-interop once (some gigabytes: torch); INTEROP_PYTHON=/path/to/python takes another one.
+# bitsandbytes, onnxruntime. Needs the built program. Makes .venv-interop once (some gigabytes: torch); INTEROP_PYTHON=/path/to/python takes another one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${INTEROP_PYTHON:-.venv-interop/bin/python}
@@ -13,3 +13,4 @@ scant=build/release/scant
 "$python" tests/external/check_compressed_tensors.py "$scant" assets/quill-llama-5m tests/goldens/models assets/text/books.txt
 "$python" tests/external/check_gptq.py "$scant" assets/quill-llama-5m
 "$python" tests/external/check_imports.py "$scant" assets/quill-llama-5m
+"$python" tests/external/check_onnx.py "$scant" assets/quill-llama-5m tests/goldens/models assets/text/books.txt

@@ -24,8 +24,8 @@ void add_export_options(CLI::App& app, ExportOptions& options) {
       [&options](const std::string& text) {
         options.dtype = parse_option("--dtype", text, parse_plain_dtype);
       },
-      "Type of the tensors with --to dense: f32, f16 or bf16, rounded to nearest (default: as in "
-      "MODEL where every value is exact, else f32)");
+      "Type of the plain tensors with --to dense or onnx: f32, f16 or bf16, rounded to nearest "
+      "(default: as in MODEL where every value is exact, else f32)");
   app.add_flag("--weights-only", options.weights_only,
                "Leave out how the inputs of layers are quantized");
 }
@@ -63,7 +63,7 @@ std::string export_text(const std::string& out, const ExportTarget& target,
   text += "\n";
   if (result.pruned > 0) {
     text += fmt::format(
-        "{} of them are pruned, but no reader of {} takes a mask: their zeros are stored, in {} "
+        "{} tensors are pruned, but no reader of {} takes a mask: their zeros are stored, in {} "
         "instead of {} packed.\n",
         result.pruned, target.name, bytes_text(static_cast<double>(result.pruned_bytes)),
         bytes_text(static_cast<double>(result.pruned_source_bytes)));

@@ -2,8 +2,11 @@
 
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
+#include "models/blocks/decoder_block.h"
+#include "models/blocks/embedding.h"
 #include "models/blocks/norm.h"
 #include "models/linear.h"
 
@@ -29,9 +32,13 @@ struct LayerFeed {
   int64_t output_of(int64_t i) const { return i / (head_dim * repeats) * head_dim + i % head_dim; }
 };
 
+/// What a stage computes.
+using StageSpec = std::variant<EmbeddingSpec, DecoderBlockSpec, FinalNormSpec>;
+
 /// How the tensors of a model are connected along its residual stream: what may be folded into what
 /// without changing what the model computes.
 struct ModelStructure {
+  std::vector<StageSpec> stages;        ///< in their order, each with all that it computes
   std::vector<std::string> embeddings;  ///< tensors whose rows are added to the stream
   std::vector<NormReaders> norms;       ///< of the blocks
   std::vector<LinearInfo> writers;      ///< layers whose outputs are added to the stream

@@ -183,7 +183,7 @@ TEST(Export, OneGoWritesWhatTwoCommandsWrite) {
     const ProgramRun run =
         run_scant({"export", folder + "/packed", "--to", target, "-o", folder + "/two"});
     ASSERT_EQ(run.status, 0) << run.errors;
-    EXPECT_THAT(run.output, HasSubstr("42 of them are pruned"));
+    EXPECT_THAT(run.output, HasSubstr("42 tensors are pruned"));
     compress(embedded_model(), folder + "/one", joined(how, {"--to", target}));
     expect_same_file(folder + "/one", folder + "/two", "model.safetensors");
     expect_same_file(folder + "/one", folder + "/two", "config.json");
@@ -192,6 +192,26 @@ TEST(Export, OneGoWritesWhatTwoCommandsWrite) {
     EXPECT_NEAR(perplexity_of(folder + "/one", "fp32"), perplexity_of(folder + "/packed", "fp32"),
                 1e-2);
   }
+}
+
+TEST(Export, OnnxInOneGoIsWhatTwoCommandsWriteAndADenseModelNeedsNoCodes) {
+  const std::string folder = scratch_folder();
+  const Arguments how = {"--weights", "int4:g32", "--activations", "int8"};
+  compress(embedded_model(), folder + "/packed", joined(how, {"--to", "packed"}));
+  const ProgramRun run =
+      run_scant({"export", folder + "/packed", "--to", "onnx", "-o", folder + "/two"});
+  ASSERT_EQ(run.status, 0) << run.errors;
+  EXPECT_THAT(run.output, HasSubstr("42 tensors are codes"));
+  compress(embedded_model(), folder + "/one", joined(how, {"--to", "onnx"}));
+  expect_same_file(folder + "/one", folder + "/two", "model.onnx");
+  expect_same_file(folder + "/one", folder + "/two", "model.onnx_data");
+  expect_same_file(folder + "/one", embedded_model(), "tokenizer.json");
+  expect_same_file(folder + "/one", embedded_model(), "generation_config.json");
+  const ProgramRun dense = run_scant(
+      {"export", embedded_model(), "--to", "onnx", "--dtype", "f32", "-o", folder + "/dense"});
+  EXPECT_EQ(dense.status, 0) << dense.errors;
+  EXPECT_GT(std::filesystem::file_size(folder + "/dense/model.onnx_data"),
+            std::filesystem::file_size(folder + "/one/model.onnx_data"));
 }
 
 TEST(Export, ATargetIsAskedBeforeAnythingIsCompressed) {

@@ -6,16 +6,14 @@
 #include "compress/export/dense_target.h"
 #include "compress/export/export_target.h"
 #include "compress/export/gptq_target.h"
+#include "compress/export/onnx_target.h"
 #include "core/error.h"
 
 namespace scant {
 
 std::span<const ExportTarget> all_export_targets() {
   static const std::array kTargets = {
-      dense_target(),
-      compressed_tensors_target(),
-      gptq_target(),
-      gptq_v2_target(),
+      dense_target(), compressed_tensors_target(), gptq_target(), gptq_v2_target(), onnx_target(),
   };
   return kTargets;
 }

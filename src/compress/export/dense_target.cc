@@ -28,21 +28,9 @@ class RoundingWriter {
     writer_.begin_tensor(tensor, dtype_);
   }
   void append(std::span<const float> values) {
-    std::vector<std::byte> bytes(values.size() * dtype_size(dtype_));
-    narrow(values, dtype_, bytes.data());
-    std::vector<float> back(values.size());
-    widen(bytes.data(), dtype_, back);
-    for (size_t i = 0; i < values.size(); ++i) {
-      if (back[i] == values[i] || std::isnan(values[i])) continue;
-      if (std::isinf(back[i])) {
-        throw Error("tensor " + tensor_,
-                    fmt::format("holds {}, which {} cannot; expected --dtype bf16 or f32",
-                                values[i], dtype_name(dtype_)));
-      }
-      rounded_ += inexact_ ? 0 : 1;
-      inexact_ = true;
-    }
-    writer_.append(bytes);
+    const bool before = inexact_;
+    writer_.append(round_values(values, dtype_, tensor_, inexact_));
+    rounded_ += inexact_ && !before ? 1 : 0;
   }
   int64_t rounded() const { return rounded_; }
 
@@ -143,6 +131,24 @@ ExportTarget dense_target() {
           rows,
           check,
           write};
+}
+
+std::vector<std::byte> round_values(std::span<const float> values, DType dtype,
+                                    const std::string& tensor, bool& inexact) {
+  std::vector<std::byte> bytes(values.size() * dtype_size(dtype));
+  narrow(values, dtype, bytes.data());
+  std::vector<float> back(values.size());
+  widen(bytes.data(), dtype, back);
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (back[i] == values[i] || std::isnan(values[i])) continue;
+    if (std::isinf(back[i])) {
+      throw Error("tensor " + tensor,
+                  fmt::format("holds {}, which {} cannot; expected --dtype bf16 or f32", values[i],
+                              dtype_name(dtype)));
+    }
+    inexact = true;
+  }
+  return bytes;
 }
 
 void refuse_lost_inputs(const ExportJob& job, std::string_view reader) {

@@ -15,11 +15,11 @@
 namespace scant {
 
 /// Writes a Llama of one block: hidden 64, feed-forward 96, so that groups of 32 fill every row;
-/// its head has a tensor of its own.
-inline void write_tiny_llama(const std::string& path) {
+/// its head has a tensor of its own unless it is tied.
+inline void write_tiny_llama(const std::string& path, bool tied = false) {
   constexpr int64_t kVocabulary = 48, kHidden = 64, kFeedForward = 96;
   const std::string block = "model.layers.0.";
-  const std::vector<PlannedTensor> tensors = {
+  std::vector<PlannedTensor> tensors = {
       {"model.embed_tokens.weight", {kVocabulary, kHidden}},
       {block + "input_layernorm.weight", {kHidden}},
       {block + "self_attn.q_proj.weight", {kHidden, kHidden}},
@@ -33,6 +33,7 @@ inline void write_tiny_llama(const std::string& path) {
       {"model.norm.weight", {kHidden}},
       {"lm_head.weight", {kVocabulary, kHidden}},
   };
+  if (tied) tensors.pop_back();
   AtomicFolder folder(path, true);
   FolderWriter writer(folder, {{"model.safetensors", tensors}});
   uint64_t stream = 0;
@@ -57,7 +58,7 @@ inline void write_tiny_llama(const std::string& path) {
                                  {"vocab_size", kVocabulary},
                                  {"rms_norm_eps", 1e-5},
                                  {"hidden_act", "silu"},
-                                 {"tie_word_embeddings", false},
+                                 {"tie_word_embeddings", tied},
                                  {"torch_dtype", "bfloat16"}};
   OutputFile file(folder.file("config.json"));
   file.write(config.dump());

@@ -68,6 +68,7 @@ DecoderBlock::DecoderBlock(DecoderBlockSpec spec, std::shared_ptr<ScratchPool> s
 }
 
 void DecoderBlock::describe(ModelStructure& structure) const {
+  structure.stages.emplace_back(spec_);
   const AttentionSpec& attention = spec_.attention;
   const FeedForwardSpec& feed_forward = spec_.feed_forward;
   std::vector<LinearInfo> inner = {feed_forward.up};

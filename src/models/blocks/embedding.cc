@@ -91,6 +91,7 @@ class LoadedFinalNorm : public LoadedStage {
 }  // namespace
 
 void Embedding::describe(ModelStructure& structure) const {
+  structure.stages.emplace_back(spec_);
   structure.embeddings.push_back(spec_.tokens);
   if (!spec_.positions.empty()) structure.embeddings.push_back(spec_.positions);
   if (spec_.projection) structure.obstacles.emplace_back("the embeddings are projected");
@@ -101,6 +102,7 @@ std::unique_ptr<LoadedStage> Embedding::load(const WeightSource& weights) const 
 }
 
 void FinalNorm::describe(ModelStructure& structure) const {
+  structure.stages.emplace_back(spec_);
   structure.final_norm = spec_.norm;
   if (spec_.projection) structure.obstacles.emplace_back("the output is projected");
 }

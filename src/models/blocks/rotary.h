@@ -22,6 +22,8 @@ class Rotary {
                                         std::span<const float> divisors = {});
 
   explicit Rotary(std::vector<float> frequencies);
+  /// Radians per position of each pair of elements, head_dim / 2.
+  const std::vector<float>& radians() const { return frequencies_; }
 
   /// Rotates heads of row t, tokens x heads * head_dim, to position first_position + t, in place.
   /// Thread-safe.
