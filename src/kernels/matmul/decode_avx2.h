@@ -178,32 +178,65 @@ struct DecodeAvx2 {
     return word;
   }
 
-  /// 16 columns at a time: the bits of their mask become nibbles of ones, which say where the next
-  /// codes are deposited.
-  static void expand_nibbles(const uint8_t* mask, int64_t cols, const uint8_t* codes, int64_t first,
-                             uint8_t* out) noexcept {
-    int64_t bit = 4 * first;
-    for (int64_t c = 0; c < cols; c += 16) {
-      const uint64_t kept = c + 8 < cols ? word_at<uint16_t>(mask + c / 8) : mask[c / 8];
-      const uint64_t ones = _pdep_u64(kept, 0x1111111111111111u) * 15;
-      // 68 bits, of which 64 follow the place: two words that overlap.
-      const uint8_t* at = codes + (bit >> 3);
-      const auto shift = static_cast<unsigned>(bit & 4);
-      const uint64_t next = word_at<uint64_t>(at) >> shift | word_at<uint64_t>(at + 1)
-                                                                 << (8 - shift);
-      const uint64_t expanded = _pdep_u64(next, ones);
-      __builtin_memcpy(out + c / 2, &expanded, sizeof expanded);
-      bit += _mm_popcnt_u64(ones);
-    }
+  /// Bits of the next 32 columns, zeros past the last one.
+  static uint32_t mask_at(const uint8_t* mask, int64_t cols) {
+    if (cols >= 32) return word_at<uint32_t>(mask);
+    uint32_t bits = 0;
+    for (int64_t i = 0; 8 * i < cols; ++i) bits |= static_cast<uint32_t>(mask[i]) << (8 * i);
+    return bits;
+  }
+
+  static __m128i load16(const uint8_t* p) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  }
+
+  /// The next bytes where bits of `kept` are set, zeros elsewhere. AVX2 has no instruction for it:
+  /// a column's place among the kept ones of its 16 is its number less the pruned ones before it.
+  static __m256i expand(uint32_t kept, const uint8_t* next) {
+    const __m256i pruned =
+        Int8Avx2::spread_bits(_mm256_set1_epi32(static_cast<int>(~kept)));  // -1 each
+    __m256i sum = _mm256_add_epi8(pruned, _mm256_slli_epi64(pruned, 8));
+    sum = _mm256_add_epi8(sum, _mm256_slli_epi64(sum, 16));
+    sum = _mm256_add_epi8(sum, _mm256_slli_epi64(sum, 32));
+    const __m256i carry = _mm256_setr_epi8(-1, -1, -1, -1, -1, -1, -1, -1, 7, 7, 7, 7, 7, 7, 7, 7,
+                                           -1, -1, -1, -1, -1, -1, -1, -1, 7, 7, 7, 7, 7, 7, 7, 7);
+    const __m256i column =
+        _mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,  //
+                         0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    sum = _mm256_add_epi8(_mm256_add_epi8(sum, column), _mm256_shuffle_epi8(sum, carry));
+    const __m256i bytes =
+        _mm256_set_m128i(load16(next + _mm_popcnt_u32(kept & 0xffffu)), load16(next));
+    return _mm256_shuffle_epi8(bytes, _mm256_or_si256(sum, pruned));
   }
 
   static void expand_bytes(const uint8_t* mask, int64_t cols, const uint8_t* codes,
                            uint8_t* out) noexcept {
-    for (int64_t c = 0; c < cols; c += 8) {
-      const uint64_t kept = mask[c / 8];
-      const uint64_t ones = _pdep_u64(kept, 0x0101010101010101u) * 255;
-      const uint64_t expanded = _pdep_u64(word_at<uint64_t>(codes), ones);
-      __builtin_memcpy(out + c, &expanded, sizeof expanded);
+    for (int64_t c = 0; c < cols; c += 32) {
+      const uint32_t kept = mask_at(mask + c / 8, cols - c);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + c), expand(kept, codes));
+      codes += _mm_popcnt_u32(kept);
+    }
+  }
+
+  /// Bits of the next 64 columns, zeros past the last one.
+  static uint64_t wide_mask_at(const uint8_t* mask, int64_t cols) {
+    if (cols >= 64) return word_at<uint64_t>(mask);
+    const uint64_t high = cols > 32 ? mask_at(mask + 4, cols - 32) : 0;
+    return high << 32 | mask_at(mask, cols);
+  }
+
+  static void expand_nibbles(const uint8_t* mask, int64_t cols, const uint8_t* codes,
+                             uint8_t* out) noexcept {
+    const __m256i shifts = _mm256_set1_epi16(0x1001);  // the odd column above the even one
+    for (int64_t c = 0; c < cols; c += 64) {
+      const uint64_t kept = wide_mask_at(mask + c / 8, cols - c);
+      const auto low = static_cast<uint32_t>(kept);
+      const __m256i a = expand(low, codes);
+      const __m256i b = expand(static_cast<uint32_t>(kept >> 32), codes + _mm_popcnt_u32(low));
+      const __m256i pairs =
+          _mm256_packus_epi16(_mm256_maddubs_epi16(a, shifts), _mm256_maddubs_epi16(b, shifts));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + c / 2),
+                          _mm256_permute4x64_epi64(pairs, 0xd8));
       codes += _mm_popcnt_u64(kept);
     }
   }

@@ -110,13 +110,16 @@ struct Int8Avx2 : Int8Vectors {
     const V twice = table(reinterpret_cast<const int8_t*>(sixteen));
     return _mm256_sllv_epi32(twice, _mm256_setr_epi32(4, 4, 4, 4, 0, 0, 0, 0));
   }
-  /// A bit per quad, to all bits of its byte.
-  static V spread_bits(const uint8_t* four) {
+  /// A bit per byte, to all bits of it; each 32 bits of `words` are the same.
+  static V spread_bits(V words) {
     const V bits = _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201ull));
     const V order =
         _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
-    const V words = _mm256_castps_si256(_mm256_broadcast_ss(reinterpret_cast<const float*>(four)));
     return _mm256_cmpeq_epi8(_mm256_and_si256(_mm256_shuffle_epi8(words, order), bits), bits);
+  }
+  static V spread_bits(const uint8_t* four) {
+    return spread_bits(
+        _mm256_castps_si256(_mm256_broadcast_ss(reinterpret_cast<const float*>(four))));
   }
   template <bool kPaired>
   static V ordered(V quads) {  // kPaired: 0-7, 16-23, 8-15, 24-31, as in quads8

@@ -47,30 +47,22 @@ struct Int8Avx512Vnni : Int8Avx2 {
 
 /// Codes behind a bitmask, 32 columns at a time.
 struct DecodeAvx512Vbmi2 : DecodeAvx2 {
-  static uint32_t mask_at(const uint8_t* mask, int64_t cols) {
-    if (cols >= 32) return word_at<uint32_t>(mask);
-    uint32_t bits = 0;
-    for (int64_t i = 0; 8 * i < cols; ++i) bits |= static_cast<uint32_t>(mask[i]) << (8 * i);
-    return bits;
+  /// As DecodeAvx2::expand. The bytes are loaded whole: the instruction's own load would take them
+  /// one by one.
+  static __m256i expand(uint32_t kept, const uint8_t* next) {
+    __m256i bytes = Int8Vectors::load(next);
+    asm("" : "+x"(bytes));
+    return _mm256_maskz_expand_epi8(kept, bytes);
   }
 
-  static void expand_nibbles(const uint8_t* mask, int64_t cols, const uint8_t* codes, int64_t first,
+  static void expand_nibbles(const uint8_t* mask, int64_t cols, const uint8_t* codes,
                              uint8_t* out) noexcept {
-    const __m128i low = _mm_set1_epi8(15);
     const __m256i shifts = _mm256_set1_epi16(0x1001);  // the odd column above the even one
     for (int64_t c = 0; c < cols; c += 32) {
       const uint32_t kept = mask_at(mask + c / 8, cols - c);
-      // The next 32 codes: those of even and those of odd places after the first.
-      const int odd = static_cast<int>(first & 1);
-      const __m128i here = load16(codes + first / 2);
-      const __m128i next = load16(codes + (first + 1) / 2);
-      const __m128i a = _mm_and_si128(_mm_srl_epi16(here, _mm_cvtsi32_si128(4 * odd)), low);
-      const __m128i b = _mm_and_si128(_mm_srl_epi16(next, _mm_cvtsi32_si128(4 - 4 * odd)), low);
-      const __m256i stream = _mm256_set_m128i(_mm_unpackhi_epi8(a, b), _mm_unpacklo_epi8(a, b));
-      const __m256i columns = _mm256_maskz_expand_epi8(kept, stream);
-      const __m128i packed = _mm256_cvtepi16_epi8(_mm256_maddubs_epi16(columns, shifts));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(out + c / 2), packed);
-      first += _mm_popcnt_u32(kept);
+      const __m256i columns = expand(kept, codes);
+      put(_mm256_cvtepi16_epi8(_mm256_maddubs_epi16(columns, shifts)), out + c / 2);
+      codes += _mm_popcnt_u32(kept);
     }
   }
 
@@ -78,16 +70,9 @@ struct DecodeAvx512Vbmi2 : DecodeAvx2 {
                            uint8_t* out) noexcept {
     for (int64_t c = 0; c < cols; c += 32) {
       const uint32_t kept = mask_at(mask + c / 8, cols - c);
-      const __m256i next = Int8Vectors::load(codes);
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + c),
-                          _mm256_maskz_expand_epi8(kept, next));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + c), expand(kept, codes));
       codes += _mm_popcnt_u32(kept);
     }
-  }
-
- private:
-  static __m128i load16(const uint8_t* p) {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   }
 };
 

@@ -119,19 +119,19 @@ void MatmulTile::expand_codes(const PackedMatmulRow& kernels, int64_t begin, int
     const auto row = static_cast<size_t>(begin + i);
     const int64_t from = places[row] / per_byte;
     const int64_t bytes = ceil_div(places[row + 1], per_byte) - from;
-    const uint8_t* at = stored + from;
-    if (static_cast<size_t>(from + bytes + kExpandSlack) > codes.size()) {
-      scratch_.last_codes.assign(static_cast<size_t>(bytes + kExpandSlack), 0);
-      std::copy_n(at, bytes, scratch_.last_codes.data());
-      at = scratch_.last_codes.data();
-    }
     const uint8_t* mask =
         bytes_of_part(matrix, PackedPart::kPositions) + static_cast<int64_t>(row) * mask_stride;
     uint8_t* out = scratch_.codes.data() + i * rows.code_stride;
     if (nibbles) {
-      kernels.expand_nibbles(mask, rows.cols, at, places[row] % 2, out);
+      scratch_.row.resize(static_cast<size_t>(bytes * per_byte + kExpandSlack));
+      kernels.split(stored + from, bytes, 4, scratch_.row.data());
+      kernels.expand_nibbles(mask, rows.cols, scratch_.row.data() + places[row] % 2, out);
+    } else if (static_cast<size_t>(from + bytes + kExpandSlack) > codes.size()) {
+      scratch_.row.resize(static_cast<size_t>(bytes + kExpandSlack));
+      std::copy_n(stored + from, bytes, scratch_.row.data());
+      kernels.expand_bytes(mask, rows.cols, scratch_.row.data(), out);
     } else {
-      kernels.expand_bytes(mask, rows.cols, at, out);
+      kernels.expand_bytes(mask, rows.cols, stored + from, out);
     }
   }
   rows.codes = scratch_.codes.data();

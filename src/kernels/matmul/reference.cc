@@ -195,14 +195,11 @@ void scales(StoredScale type, const uint8_t* from, int64_t count, float factor,
 
 bool kept(const uint8_t* mask, int64_t c) { return (mask[c / 8] >> (c % 8) & 1) != 0; }
 
-void expand_nibbles(const uint8_t* mask, int64_t cols, const uint8_t* codes, int64_t first,
+void expand_nibbles(const uint8_t* mask, int64_t cols, const uint8_t* codes,
                     uint8_t* out) noexcept {
   std::memset(out, 0, static_cast<size_t>((cols + 1) / 2));
   for (int64_t c = 0; c < cols; ++c) {
-    if (!kept(mask, c)) continue;
-    const int code = codes[first / 2] >> (first % 2 * 4) & 15;
-    out[c / 2] = static_cast<uint8_t>(out[c / 2] | code << (c % 2 * 4));
-    ++first;
+    if (kept(mask, c)) out[c / 2] = static_cast<uint8_t>(out[c / 2] | *codes++ << (c % 2 * 4));
   }
 }
 

@@ -111,9 +111,10 @@ struct PackedMatmulRow {
   /// to[i] = stored scale i times factor.
   void (*scales)(StoredScale type, const uint8_t* from, int64_t count, float factor,
                  float* to) noexcept;
-  /// A row behind a bitmask: the next codes, from the `first` on, where bits of `mask` are set, and
-  /// zeros elsewhere. `out` takes whole 32 columns; so may up to kExpandSlack bytes be read.
-  void (*expand_nibbles)(const uint8_t* mask, int64_t cols, const uint8_t* codes, int64_t first,
+  /// A row behind a bitmask: the next codes, a byte each, where bits of `mask` are set, and zeros
+  /// elsewhere; 4-bit codes come out two to a byte. `out` takes whole 64 columns; so may up to
+  /// kExpandSlack bytes past the codes be read.
+  void (*expand_nibbles)(const uint8_t* mask, int64_t cols, const uint8_t* codes,
                          uint8_t* out) noexcept;
   void (*expand_bytes)(const uint8_t* mask, int64_t cols, const uint8_t* codes,
                        uint8_t* out) noexcept;

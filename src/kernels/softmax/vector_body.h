@@ -65,15 +65,16 @@ struct SoftmaxBody {
         sum = S::add(sum, e);
         difference = S::fma(e, S::sub(a, S::load(y + i)), difference);
       }
+      float last[kLanes];
+      if (i < end) {  // added as in sum_exp, so that equal logits give the same sum
+        const V e = VectorMath<S>::exp(S::sub(S::load_partial(x + i, end - i, kLowest), shifts));
+        sum = S::add(sum, e);
+        S::store(last, e);
+      }
       total += S::sum(sum);
       *weighted += S::sum(difference);
-      for (; i < end; ++i) {  // a lane of -inf would give 0 times infinity
-        const float a = x[i];
-        const V e = VectorMath<S>::exp(S::set(a - shift));
-        float lanes[kLanes];
-        S::store(lanes, e);
-        total += lanes[0];
-        *weighted += static_cast<double>(lanes[0] * (a - y[i]));
+      for (int64_t k = 0; i + k < end; ++k) {  // a lane of -inf would give 0 times infinity
+        *weighted += static_cast<double>(last[k] * (x[i + k] - y[i + k]));
       }
     }
     return total;
