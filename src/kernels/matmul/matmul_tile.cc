@@ -103,36 +103,33 @@ void MatmulTile::use_stored_codes(int64_t begin, int64_t count, WeightRows& rows
   }
 }
 
-// Rows of a bitmask become dense ones: what a few rows take stays in the first-level cache.
+// Rows of a bitmask become dense ones: what a few rows take stays in the first-level cache. Their
+// codes stand one after the other; bytes are taken where they lie unless the part ends too soon.
 void MatmulTile::expand_codes(const PackedMatmulRow& kernels, int64_t begin, int64_t count,
                               WeightRows& rows) {
   const PackedMatrix& matrix = weight_.matrix_;
   const bool nibbles = path() == MatmulPath::kNibbles;
   const int64_t per_byte = nibbles ? 2 : 1;
-  const auto codes = matrix.part(PackedPart::kCodes);
-  const uint8_t* stored = bytes_of_part(matrix, PackedPart::kCodes);
   const std::vector<int64_t>& places = matrix.index().places;
+  const auto place = [&](int64_t row) { return places[static_cast<size_t>(begin + row)]; };
+  const int64_t from = place(0) / per_byte;
+  const int64_t bytes = ceil_div(place(count), per_byte) - from;
+  const uint8_t* codes = bytes_of_part(matrix, PackedPart::kCodes) + from;
+  const auto stored = static_cast<int64_t>(matrix.part(PackedPart::kCodes).size());
+  if (nibbles || from + bytes + kExpandSlack > stored) {
+    const auto needed = static_cast<size_t>(bytes * per_byte + kExpandSlack);
+    if (scratch_.stored_codes.size() < needed) scratch_.stored_codes.resize(needed);
+    kernels.split(codes, bytes, nibbles ? 4 : 8, scratch_.stored_codes.data());
+    codes = scratch_.stored_codes.data();
+  }
   const int64_t mask_stride = ceil_div(rows.cols, 8);
+  const uint8_t* mask = bytes_of_part(matrix, PackedPart::kPositions) + begin * mask_stride;
   rows.code_stride = ceil_div(rows.cols, 64) * 64 / per_byte;
   scratch_.codes.resize(static_cast<size_t>(count * rows.code_stride));
+  const auto expand = nibbles ? kernels.expand_nibbles : kernels.expand_bytes;
   for (int64_t i = 0; i < count; ++i) {
-    const auto row = static_cast<size_t>(begin + i);
-    const int64_t from = places[row] / per_byte;
-    const int64_t bytes = ceil_div(places[row + 1], per_byte) - from;
-    const uint8_t* mask =
-        bytes_of_part(matrix, PackedPart::kPositions) + static_cast<int64_t>(row) * mask_stride;
-    uint8_t* out = scratch_.codes.data() + i * rows.code_stride;
-    if (nibbles) {
-      scratch_.row.resize(static_cast<size_t>(bytes * per_byte + kExpandSlack));
-      kernels.split(stored + from, bytes, 4, scratch_.row.data());
-      kernels.expand_nibbles(mask, rows.cols, scratch_.row.data() + places[row] % 2, out);
-    } else if (static_cast<size_t>(from + bytes + kExpandSlack) > codes.size()) {
-      scratch_.row.resize(static_cast<size_t>(bytes + kExpandSlack));
-      std::copy_n(stored + from, bytes, scratch_.row.data());
-      kernels.expand_bytes(mask, rows.cols, scratch_.row.data(), out);
-    } else {
-      kernels.expand_bytes(mask, rows.cols, stored + from, out);
-    }
+    expand(mask + i * mask_stride, rows.cols, codes + (place(i) - from * per_byte),
+           scratch_.codes.data() + i * rows.code_stride);
   }
   rows.codes = scratch_.codes.data();
 }

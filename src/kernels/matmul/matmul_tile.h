@@ -12,10 +12,10 @@ namespace scant {
 /// Memory that products take again and again: one per thread.
 struct MatmulScratch {
   std::vector<uint8_t> codes, positions;
-  std::vector<uint8_t> row;       // codes of a row on their way behind its bitmask
-  std::vector<float> blocks;      // scales of the rows' blocks
-  std::vector<float> scales;      // the same per 32 or 16 columns, where kernels want them so
-  std::vector<float> group_sums;  // tokens x blocks of the inputs' values
+  std::vector<uint8_t> stored_codes;  // of a bitmask's rows, a byte each
+  std::vector<float> blocks;          // scales of the rows' blocks
+  std::vector<float> scales;          // the same per 32 or 16 columns, where kernels want them so
+  std::vector<float> group_sums;      // tokens x blocks of the inputs' values
   std::vector<uint32_t> row_codes;
   std::vector<uint8_t> row_keep;
   std::vector<uint8_t> panels;
