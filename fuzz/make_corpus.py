@@ -177,7 +177,7 @@ def items(kind, values, count=None):
 
 
 BYTES = {0: (1, 4), 1: (1, 2), 30: (1, 2), 8: (32, 34), 2: (32, 18), 3: (32, 20), 6: (32, 22),
-         7: (32, 24), 12: (256, 144), 13: (256, 176), 14: (256, 210)}
+         7: (32, 24), 12: (256, 144), 13: (256, 176), 14: (256, 210), 35: (256, 66), 39: (32, 17)}
 
 
 def tensor(name, extents, kind=0, offset=None, rank=None):
@@ -224,6 +224,13 @@ def llama_keys(**changes):
     return keys
 
 
+def keys_of(architecture, epsilon="attention.layer_norm_rms_epsilon"):
+    """The same keys of another architecture."""
+    keys = llama_keys(general__architecture=string(architecture), attention__layer_norm_rms_epsilon=None)
+    keys["llama." + epsilon] = f32(1e-5)
+    return {key.replace("llama.", architecture + "."): value for key, value in keys.items()}
+
+
 def vocabulary_keys(**changes):
     keys = {
         "tokenizer.ggml.model": string("llama"),
@@ -254,6 +261,11 @@ LAYER = [
     tensor("blk.0.ffn_norm.weight", [8]), tensor("blk.0.ffn_gate.weight", [8, 4]),
     tensor("blk.0.ffn_up.weight", [8, 4]), tensor("blk.0.ffn_down.weight", [4, 8]),
 ]
+GPT2_LAYER = [
+    EMBEDDING, tensor("position_embd.weight", [8, 16]), tensor("output_norm.weight", [8]), tensor("output_norm.bias", [8]),
+    tensor("blk.0.attn_norm.weight", [8]), tensor("blk.0.attn_qkv.weight", [8, 24], 1), tensor("blk.0.attn_qkv.bias", [24]),
+    tensor("blk.0.attn_output.weight", [8, 8]), tensor("blk.0.ffn_up.weight", [8, 4]), tensor("blk.0.ffn_down.weight", [4, 8]),
+]
 LLAMA3_DIVISORS = struct.pack("<2f", 1.0, 1.0)
 
 
@@ -275,6 +287,13 @@ def sound_gguf_seeds():
         "other_factors": gguf(llama_keys(), [EMBEDDING, tensor("rope_freqs.weight", [2])]),
         "heads_by_layer": gguf(llama_keys(attention__head_count_kv=items(5, [1, 1])), [EMBEDDING]),
     }
+    for architecture in ("qwen2", "qwen3"):
+        seeds["whole_" + architecture] = gguf(keys_of(architecture), LAYER)
+    seeds["qwen3_norms"] = gguf(keys_of("qwen3"), [EMBEDDING, tensor("blk.0.attn_q_norm.weight", [4])])
+    gpt2 = keys_of("gpt2", "attention.layer_norm_epsilon")
+    seeds["whole_gpt2"] = gguf({**gpt2, **vocabulary_keys(model=string("gpt2"))}, GPT2_LAYER)
+    seeds["gpt2_vector_to_turn"] = gguf(gpt2, [EMBEDDING, tensor("blk.0.ffn_up.weight", [8])])
+    seeds["gpt2_rope"] = gguf(gpt2, [EMBEDDING, tensor("rope_freqs.weight", [2])])
     for kind, (block, _) in BYTES.items():
         width = max(block, 8)
         seeds[f"type_{kind}"] = gguf(llama_keys(embedding_length=u32(width)),

@@ -16,6 +16,8 @@ namespace scant {
 
 class PackedMatrix;
 struct PackedEntry;
+class GgufFile;
+struct GgufTensor;
 
 /// A tensor as it is stored, whatever the container.
 struct StoredTensor {
@@ -64,7 +66,7 @@ class Checkpoint {
 
   virtual const std::string& path() const = 0;
   virtual std::string_view container() const = 0;  ///< "safetensors", "GGUF v3"
-  /// Keys of config.json. For GGUF: made from its metadata (llama_gguf.h). Null JSON if there is
+  /// Keys of config.json. For GGUF: made from its metadata (gguf_model.h). Null JSON if there is
   /// none because only a tokenizer is there.
   virtual const nlohmann::json& config() const = 0;
   virtual const std::vector<StoredTensor>& tensors() const = 0;  ///< in file order
@@ -88,6 +90,10 @@ class Checkpoint {
   /// when it is first asked for; null for others.
   virtual const PackedEntry* packed_entry_of(const StoredTensor&) const { return nullptr; }
   virtual std::shared_ptr<const PackedMatrix> packed(const StoredTensor&) const { return nullptr; }
+  /// The file behind a GGUF checkpoint, and the tensor as it is stored there: its names, order of
+  /// rows and orientation. Null for others.
+  virtual const GgufFile* gguf_file() const { return nullptr; }
+  virtual const GgufTensor* gguf_tensor(const StoredTensor&) const { return nullptr; }
   /// What the checkpoint itself says of the inputs of linear layers, as the keys of scant.json;
   /// null: scant.json says it, if there is one.
   virtual const nlohmann::json* linear_inputs() const { return nullptr; }

@@ -204,9 +204,15 @@ GgufFile::GgufFile(std::span<const std::byte> bytes, std::string where)
     if (key.empty() || !is_utf8(key)) {
       throw Error(where_, fmt::format("{} (number {}) is not a name in UTF-8", what, i));
     }
+    const uint64_t begin = cursor.position();
     if (!values_.emplace(key, read_value(cursor, where_, what)).second) {
       throw Error(where_, what + " is there twice");
     }
+    const auto stored = bytes_.subspan(begin, cursor.position() - begin);
+    uint32_t type = 0;
+    std::memcpy(&type, stored.data(), sizeof type);
+    stored_.emplace(key,
+                    GgufStoredValue{static_cast<GgufValueType>(type), stored.subspan(sizeof type)});
   }
   std::vector<uint64_t> offsets;
   std::unordered_set<std::string_view> names;

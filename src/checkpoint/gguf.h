@@ -57,6 +57,12 @@ struct GgufTensor {
   const std::byte* data = nullptr;
 };
 
+/// A value as it stands in the file.
+struct GgufStoredValue {
+  GgufValueType type = GgufValueType::kU8;
+  std::span<const std::byte> bytes;  ///< after the type; of an array with its type and count
+};
+
 /// A parsed and validated file. The accessors throw Error naming the file and the key if the value
 /// has another type or does not fit.
 class GgufFile {
@@ -70,6 +76,8 @@ class GgufFile {
   const std::map<std::string_view, GgufValue>& values() const { return values_; }
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
 
+  /// By key, every value's bytes.
+  const std::map<std::string_view, GgufStoredValue>& stored_values() const { return stored_; }
   const GgufValue* find(std::string_view key) const;
   std::optional<std::string_view> text(std::string_view key) const;
   std::optional<bool> boolean(std::string_view key) const;
@@ -90,6 +98,7 @@ class GgufFile {
   std::string where_;
   uint32_t version_ = 0;
   std::map<std::string_view, GgufValue> values_;
+  std::map<std::string_view, GgufStoredValue> stored_;
   std::vector<GgufTensor> tensors_;
 };
 

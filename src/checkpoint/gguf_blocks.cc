@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 
 namespace scant {
@@ -212,6 +213,46 @@ void dequantize_q6_k(const std::byte* bytes, float* out) {
   }
 }
 
+/// |qs: 64 bytes|d    |   256 values in two halves of 128, each of 32 bytes of qs; element j of run
+/// |0         64|64 66|   r (of 4) of a half is bits 2r, 2r + 1 of qs[32 half + j].   w = d (q - 1)
+struct BlockTQ2_0 {
+  std::array<uint8_t, 64> qs;
+  F16 d;
+};
+static_assert(sizeof(BlockTQ2_0) == 66);
+
+void dequantize_tq2_0(const std::byte* bytes, float* out) {
+  const auto block = load<BlockTQ2_0>(bytes);
+  const float d = value(block.d);
+  for (size_t run = 0; run < 8; ++run) {
+    const uint8_t* qs = block.qs.data() + run / 4 * 32;
+    for (size_t j = 0; j < 32; ++j) {
+      *out++ = d * static_cast<float>(((qs[j] >> (run % 4 * 2)) & 3) - 1);
+    }
+  }
+}
+
+/// Twice the numbers of E2M1; bit 3 is the sign.
+constexpr std::array<int8_t, 16> kDoubleE2M1 = {0, 1,  2,  3,  4,  6,  8,  12,
+                                                0, -1, -2, -3, -4, -6, -8, -12};
+
+/// |e   |qs: 16 bytes     |   32 values, nibbles as in Q4_0; w = E2M1(q) 2^(e - 127)
+/// |0  1|1              17|
+struct BlockMxfp4 {
+  uint8_t e;
+  std::array<uint8_t, 16> qs;
+};
+static_assert(sizeof(BlockMxfp4) == 17);
+
+void dequantize_mxfp4(const std::byte* bytes, float* out) {
+  const auto block = load<BlockMxfp4>(bytes);
+  const float half = std::ldexp(1.0f, block.e - 128);
+  for (size_t j = 0; j < 16; ++j) {
+    out[j] = half * static_cast<float>(kDoubleE2M1[block.qs[j] & 15]);
+    out[j + 16] = half * static_cast<float>(kDoubleE2M1[block.qs[j] >> 4]);
+  }
+}
+
 constexpr auto kNone = nullptr;
 
 /// Sizes of the types that are not readable are there to name them.
@@ -227,6 +268,8 @@ constexpr std::array kTypes = {
     GgufType{12, "Q4_K", 256, sizeof(BlockQ4K), {}, dequantize_q4_k},
     GgufType{13, "Q5_K", 256, sizeof(BlockQ5K), {}, dequantize_q5_k},
     GgufType{14, "Q6_K", 256, sizeof(BlockQ6K), {}, dequantize_q6_k},
+    GgufType{35, "TQ2_0", 256, sizeof(BlockTQ2_0), {}, dequantize_tq2_0},
+    GgufType{39, "MXFP4", 32, sizeof(BlockMxfp4), {}, dequantize_mxfp4},
     GgufType{9, "Q8_1", 32, 40, {}, kNone},
     GgufType{10, "Q2_K", 256, 84, {}, kNone},
     GgufType{11, "Q3_K", 256, 110, {}, kNone},
@@ -246,8 +289,6 @@ constexpr std::array kTypes = {
     GgufType{28, "F64", 1, 8, DType::kF64, kNone},
     GgufType{29, "IQ1_M", 256, 56, {}, kNone},
     GgufType{34, "TQ1_0", 256, 54, {}, kNone},
-    GgufType{35, "TQ2_0", 256, 66, {}, kNone},
-    GgufType{39, "MXFP4", 32, 17, {}, kNone},
     GgufType{40, "NVFP4", 64, 36, {}, kNone},
     GgufType{41, "Q1_0", 128, 18, {}, kNone},
 };
@@ -259,6 +300,11 @@ static_assert(std::ranges::max(kTypes, {}, &GgufType::elements).elements == kLon
 
 const GgufType* find_gguf_type(uint32_t id) {
   const auto type = std::ranges::find(kTypes, id, &GgufType::id);
+  return type == kTypes.end() ? nullptr : &*type;
+}
+
+const GgufType* find_gguf_type(std::string_view name) {
+  const auto type = std::ranges::find(kTypes, name, &GgufType::name);
   return type == kTypes.end() ? nullptr : &*type;
 }
 

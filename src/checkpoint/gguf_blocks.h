@@ -24,8 +24,9 @@ struct GgufType {
   bool is_readable() const { return dequantize != nullptr || (dtype && is_weight_dtype(*dtype)); }
 };
 
-/// Null for an id that is not a type.
+/// Null for an id or a name that is not a type.
 const GgufType* find_gguf_type(uint32_t id);
+const GgufType* find_gguf_type(std::string_view name);
 /// "F32, F16, BF16, Q8_0, ...", for messages and documents.
 std::string readable_gguf_types();
 

@@ -2,13 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/llama_gguf.h"
+#include "checkpoint/gguf_model.h"
 #include "checkpoint/tensor_table.h"
 #include "core/error.h"
 #include "core/file_map.h"
@@ -24,7 +25,7 @@ class GgufCheckpoint final : public Checkpoint {
     refuse_parts();
     vocabulary_ = read_gguf_vocabulary(file_);
     if (!file_.tensors().empty()) {
-      config_ = llama_config(file_, gguf_vocabulary());
+      config_ = gguf_config(file_, gguf_vocabulary());
       add_tensors();
     } else if (!vocabulary_) {
       throw Error(path_, "has neither tensors nor a vocabulary");
@@ -47,6 +48,7 @@ class GgufCheckpoint final : public Checkpoint {
                  std::span<float> out) const override {
     check_row_range(path_, tensor, begin, count, out.size());
     const Source& source = sources_.at(tensor.index);
+    if (source.transposed) return read_columns(*source.tensor, begin, count, out);
     const auto row_size = static_cast<uint64_t>(tensor.row_size());
     if (source.interleaved_rows == 0) {
       read_gguf_values(*source.tensor->type, source.tensor->data,
@@ -54,7 +56,7 @@ class GgufCheckpoint final : public Checkpoint {
       return;
     }
     for (int64_t r = 0; r < count; ++r) {
-      const auto row = static_cast<uint64_t>(source_row(source, begin + r));
+      const auto row = static_cast<uint64_t>(gguf_row(begin + r, source.interleaved_rows));
       read_gguf_values(*source.tensor->type, source.tensor->data, row * row_size,
                        out.subspan(static_cast<size_t>(r) * row_size, row_size));
     }
@@ -62,22 +64,34 @@ class GgufCheckpoint final : public Checkpoint {
 
   TensorView raw(const StoredTensor& tensor) const override {
     const Source& source = sources_.at(tensor.index);
-    if (!tensor.dtype || source.interleaved_rows != 0) return {};
+    if (!tensor.dtype || source.interleaved_rows != 0 || source.transposed) return {};
     return {source.tensor->data, *tensor.dtype, tensor.shape};
+  }
+
+  const GgufFile* gguf_file() const override { return &file_; }
+  const GgufTensor* gguf_tensor(const StoredTensor& tensor) const override {
+    return sources_.at(tensor.index).tensor;
   }
 
  private:
   struct Source {
     const GgufTensor* tensor;
     int64_t interleaved_rows;
+    bool transposed;
   };
 
-  /// Row 2 i + s of a head in the file is row s d/2 + i here.
-  static int64_t source_row(const Source& source, int64_t row) {
-    const int64_t head = row / source.interleaved_rows;
-    const int64_t within = row % source.interleaved_rows;
-    const int64_t half = source.interleaved_rows / 2;
-    return head * source.interleaved_rows + within % half * 2 + within / half;
+  /// Rows of the transpose: columns of the file's matrix, which is widened row by row.
+  static void read_columns(const GgufTensor& tensor, int64_t begin, int64_t count,
+                           std::span<float> out) {
+    const auto inputs = static_cast<size_t>(tensor.shape[1]);
+    const auto outputs = static_cast<size_t>(tensor.shape[0]);
+    std::vector<float> row(inputs);
+    for (size_t r = 0; r < outputs; ++r) {
+      read_gguf_values(*tensor.type, tensor.data, r * inputs, row);
+      for (size_t c = 0; c < static_cast<size_t>(count); ++c) {
+        out[c * outputs + r] = row[static_cast<size_t>(begin) + c];
+      }
+    }
   }
 
   void refuse_parts() const {
@@ -90,11 +104,13 @@ class GgufCheckpoint final : public Checkpoint {
   void add_tensors() {
     const std::string name = std::filesystem::path(path_).filename().string();
     for (const GgufTensor& tensor : file_.tensors()) {
-      LlamaTensorName translated = llama_tensor_name(file_, tensor, config_);
+      GgufTensorName translated = gguf_tensor_name(file_, tensor, config_);
       if (translated.name.empty()) continue;
-      sources_.push_back({&tensor, translated.interleaved_rows});
+      sources_.push_back({&tensor, translated.interleaved_rows, translated.transposed});
+      Shape shape = tensor.shape;
+      if (translated.transposed) std::ranges::reverse(shape);
       table_.add({.name = std::move(translated.name),
-                  .shape = tensor.shape,
+                  .shape = std::move(shape),
                   .type = std::string(tensor.type->name),
                   .dtype = tensor.type->dtype,
                   .bytes = static_cast<int64_t>(tensor.bytes),

@@ -36,7 +36,7 @@ std::optional<int64_t> token_id(const GgufFile& file, std::string_view key, size
 
 std::optional<GgufVocabulary> read_gguf_vocabulary(const GgufFile& file) {
   const auto model = file.text("tokenizer.ggml.model");
-  if (!model) return std::nullopt;
+  if (!model || model == "none") return std::nullopt;
   GgufVocabulary result;
   result.source = file.where();
   result.model = *model;
@@ -58,6 +58,31 @@ std::optional<GgufVocabulary> read_gguf_vocabulary(const GgufFile& file) {
   result.add_space_prefix = file.boolean("tokenizer.ggml.add_space_prefix");
   result.chat_template = file.text("tokenizer.chat_template").value_or("");
   return result;
+}
+
+void write_gguf_vocabulary(const GgufVocabulary& vocabulary, GgufKeys& keys) {
+  keys.text("tokenizer.ggml.model", vocabulary.model);
+  keys.text("tokenizer.ggml.pre", vocabulary.pre);
+  keys.texts("tokenizer.ggml.tokens", vocabulary.tokens);
+  if (!vocabulary.scores.empty()) keys.floats("tokenizer.ggml.scores", vocabulary.scores);
+  if (!vocabulary.types.empty()) keys.integers("tokenizer.ggml.token_type", vocabulary.types);
+  if (!vocabulary.merges.empty()) keys.texts("tokenizer.ggml.merges", vocabulary.merges);
+  const auto id = [&](std::string_view key, std::optional<int64_t> value) {
+    if (value) keys.u32(key, static_cast<uint64_t>(*value));
+  };
+  id("tokenizer.ggml.bos_token_id", vocabulary.bos);
+  id("tokenizer.ggml.eos_token_id", vocabulary.eos);
+  id("tokenizer.ggml.unknown_token_id", vocabulary.unknown);
+  id("tokenizer.ggml.padding_token_id", vocabulary.padding);
+  const auto flag = [&](std::string_view key, std::optional<bool> value) {
+    if (value) keys.boolean(key, *value);
+  };
+  flag("tokenizer.ggml.add_bos_token", vocabulary.add_bos);
+  flag("tokenizer.ggml.add_eos_token", vocabulary.add_eos);
+  flag("tokenizer.ggml.add_space_prefix", vocabulary.add_space_prefix);
+  if (!vocabulary.chat_template.empty()) {
+    keys.text("tokenizer.chat_template", vocabulary.chat_template);
+  }
 }
 
 }  // namespace scant

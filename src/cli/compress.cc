@@ -256,7 +256,7 @@ CompressionResult compress_to_target(const Model& model, const Recipe& recipe,
   const ExportTarget& target = find_export_target(options.to);
   const std::filesystem::path out(options.out);
   const std::string packed = (out.has_filename() ? out : out.parent_path()).string() + ".packed";
-  { const AtomicFolder probe(options.out, options.force); }  // refused now, not after the work
+  check_output(target, options.out, options.force);  // refused now, not after the work
   ExportOptions how;
   how.overwrite = options.force;
   CompressionJob job{packed, OutputKind::kPacked, options.force, calibration, options.resume};
@@ -332,7 +332,8 @@ std::vector<std::string> output_kinds() {
 std::function<void(Shell&)> add_compress(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("MODEL", options->model, "Hugging Face folder or GGUF file");
-  app.add_option("-o,--output", options->out, "Folder to write; it appears whole or not at all");
+  app.add_option("-o,--output", options->out,
+                 "Folder to write, or the one file of --to gguf; it appears whole or not at all");
   app.add_option("--sparsity", options->sparsity,
                  "Pattern: 50%, 50%:row, 2:4, N:M, 50%:block=RxC, 50%:rows, 50%:cols");
   app.add_option("--weights", options->weights,

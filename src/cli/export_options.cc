@@ -24,7 +24,8 @@ void add_export_options(CLI::App& app, ExportOptions& options) {
       [&options](const std::string& text) {
         options.dtype = parse_option("--dtype", text, parse_plain_dtype);
       },
-      "Type of the plain tensors with --to dense or onnx: f32, f16 or bf16, rounded to nearest "
+      "Type of the plain tensors with --to dense, gguf or onnx: f32, f16 or bf16, rounded to "
+      "nearest "
       "(default: as in MODEL where every value is exact, else f32)");
   app.add_flag("--weights-only", options.weights_only,
                "Leave out how the inputs of layers are quantized");

@@ -128,6 +128,39 @@ void AtomicFolder::commit() {
   sync_folder(fs::path(path_).parent_path());
 }
 
+AtomicFile::AtomicFile(const std::string& path, bool overwrite)
+    : path_(path), partial_(path + ".partial-" + std::to_string(::getpid())) {
+  std::error_code error;
+  if (fs::is_directory(path_, error)) {
+    throw Error(path_, "is a folder; expected the name of a file to write");
+  }
+  if (!overwrite && fs::exists(path_, error)) {
+    throw Error(path_, "already exists; expected a new file (or --force to replace it)");
+  }
+  remove_abandoned(path_);
+  const fs::path parent = fs::path(path_).parent_path();
+  if (!parent.empty()) fs::create_directories(parent, error);
+  if (error) throw Error(path_, "cannot be created: " + error.message());
+  fs::remove(partial_, error);
+  out_.emplace(partial_);
+}
+
+AtomicFile::~AtomicFile() {
+  if (committed_) return;
+  out_.reset();
+  std::error_code ignored;
+  fs::remove(partial_, ignored);
+}
+
+void AtomicFile::commit() {
+  out_->close();
+  std::error_code error;
+  fs::rename(partial_, path_, error);
+  if (error) throw Error(path_, "cannot be created: " + error.message());
+  committed_ = true;
+  sync_folder(fs::path(path_).parent_path());
+}
+
 void copy_file(const std::string& source, const std::string& name, const AtomicFolder& folder) {
   const FileMap original(source + "/" + name);
   OutputFile copy(folder.file(name));

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdio>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -52,6 +53,27 @@ class AtomicFolder {
   std::string path_;
   std::string partial_;
   bool overwrite_;
+  bool committed_ = false;
+};
+
+/// A large file that appears whole or not at all, written in order: the same for one file.
+class AtomicFile {
+ public:
+  /// Throws Error if `path` is a folder, or exists and `overwrite` is not set, or cannot be
+  /// created.
+  explicit AtomicFile(const std::string& path, bool overwrite = false);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  OutputFile& out() { return *out_; }
+  /// Closes and renames.
+  void commit();
+
+ private:
+  std::string path_;
+  std::string partial_;
+  std::optional<OutputFile> out_;
   bool committed_ = false;
 };
 

@@ -214,6 +214,35 @@ TEST(Export, OnnxInOneGoIsWhatTwoCommandsWriteAndADenseModelNeedsNoCodes) {
             std::filesystem::file_size(folder + "/one/model.onnx_data"));
 }
 
+TEST(Export, GgufIsOneFileWithTokenizerThatComputesTheSame) {
+  const std::string folder = scratch_folder();
+  const Arguments how = {"--weights", "int4:g32:scale=fp16", "--sparsity", "2:4",
+                         "--skip",    "down_proj",           "--head",     "int8:g32:scale=fp16"};
+  compress(embedded_model(), folder + "/packed", joined(how, {"--to", "packed"}));
+  const std::string one = folder + "/one/quill.gguf", two = folder + "/two/quill.gguf";
+  const ProgramRun run = run_scant({"export", folder + "/packed", "--to", "gguf", "-o", two});
+  ASSERT_EQ(run.status, 0) << run.errors;
+  EXPECT_THAT(run.output, HasSubstr("Tensors by type: 6 BF16, 13 F32, 36 Q4_0, 1 Q8_0."));
+  EXPECT_THAT(run.output, HasSubstr("36 tensors are pruned"));
+  compress(embedded_model(), one, joined(how, {"--to", "gguf"}));
+  EXPECT_TRUE(read_file(one) == read_file(two));
+  EXPECT_FALSE(std::filesystem::exists(one + ".packed"));
+  EXPECT_NEAR(perplexity_of(two, "fp32"), perplexity_of(folder + "/packed", "fp32"), 1e-3);
+  const ProgramRun before = run_scant({"tokenize", embedded_model(), "--text", embedded_text()});
+  EXPECT_EQ(run_scant({"tokenize", two, "--text", embedded_text()}).output, before.output);
+
+  const ProgramRun again = run_scant({"export", folder + "/packed", "--to", "gguf", "-o", two});
+  EXPECT_THAT(again.errors, HasSubstr("quill.gguf: already exists"));
+  const ProgramRun into = run_scant({"export", folder + "/packed", "--to", "gguf", "-o", folder});
+  EXPECT_THAT(into.errors,
+              HasSubstr("whose name ends in .gguf; expected " + folder + "/model.gguf"));
+  const ProgramRun rows = run_scant({"compress", embedded_model(), "-o", folder + "/x.gguf",
+                                     "--weights", "int4:g32:scale=fp16", "--to", "gguf"});
+  EXPECT_THAT(rows.errors,
+              HasSubstr("down_proj.weight: has 688 inputs, which are no whole number"));
+  EXPECT_FALSE(std::filesystem::exists(folder + "/x.gguf"));
+}
+
 TEST(Export, ATargetIsAskedBeforeAnythingIsCompressed) {
   const std::string folder = scratch_folder();
   const ProgramRun run = run_scant({"compress", embedded_model(), "-o", folder + "/out",

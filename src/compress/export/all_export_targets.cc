@@ -5,6 +5,7 @@
 #include "compress/export/compressed_tensors_target.h"
 #include "compress/export/dense_target.h"
 #include "compress/export/export_target.h"
+#include "compress/export/gguf_target.h"
 #include "compress/export/gptq_target.h"
 #include "compress/export/onnx_target.h"
 #include "core/error.h"
@@ -13,7 +14,8 @@ namespace scant {
 
 std::span<const ExportTarget> all_export_targets() {
   static const std::array kTargets = {
-      dense_target(), compressed_tensors_target(), gptq_target(), gptq_v2_target(), onnx_target(),
+      dense_target(), compressed_tensors_target(), gptq_target(), gptq_v2_target(), gguf_target(),
+      onnx_target(),
   };
   return kTargets;
 }

@@ -119,9 +119,10 @@ void refuse_weight(const ExportedWeight& weight, std::string_view target,
 
 void check_coded(const ExportJob& job, std::string_view target) {
   if (job.options.dtype) {
-    throw Error("--dtype", fmt::format("has a meaning only with --to dense; {} keeps plain "
-                                       "tensors as they are",
-                                       target));
+    throw Error("--dtype",
+                fmt::format("has a meaning only with --to dense, gguf or onnx; {} keeps plain "
+                            "tensors as they are",
+                            target));
   }
   refuse_lost_inputs(job, target);
   if (coded_weights(job).empty() && !job.weights.empty()) {

@@ -1,9 +1,11 @@
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <set>
 
 #include "compress/export/export_target.h"
 #include "compress/packed_output.h"
+#include "core/atomic_write.h"
 #include "core/error.h"
 
 namespace scant {
@@ -39,6 +41,23 @@ void refuse_dense(const Model& model, const ExportTarget& target) {
 }
 
 }  // namespace
+
+void check_output(const ExportTarget& target, const std::string& out, bool overwrite) {
+  if (target.extension.empty()) {
+    const AtomicFolder probe(out, overwrite);
+    return;
+  }
+  const std::string extension(target.extension);
+  if (!out.ends_with(extension) || std::filesystem::path(out).stem().empty()) {
+    const bool folder = out.ends_with('/') || std::filesystem::is_directory(out);
+    throw Error(
+        out, fmt::format("--to {} writes one file, whose name ends in {}; expected {}", target.name,
+                         extension,
+                         folder ? (std::filesystem::path(out) / ("model" + extension)).string()
+                                : out + extension));
+  }
+  const AtomicFile probe(out, overwrite);
+}
 
 ExportJob export_job(const Model& model, const ExportOptions& options) {
   ExportJob job{model, {}, options};
@@ -78,8 +97,9 @@ ExportJob planned_export(const Model& model, const CompressionPlan& plan,
 
 ExportResult export_model(const Model& model, const ExportTarget& target, const std::string& out,
                           const ExportOptions& options, Context& context) {
+  check_output(target, out, options.overwrite);
   const ExportJob job = export_job(model, options);
-  if (target.holds_codes && job.weights.empty()) refuse_dense(model, target);
+  if (target.needs_codes && job.weights.empty()) refuse_dense(model, target);
   target.check(job);
   return target.write(job, out, context);
 }

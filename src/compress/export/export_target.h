@@ -61,20 +61,26 @@ struct ExportTarget {
   std::string_view name;     ///< as in --to
   std::string_view summary;  ///< one clause: what it is and who reads it
   std::string_view models;   ///< architectures, one clause
-  /// Whether it stores codes: then a model needs packed tensors. Else any model will do.
-  bool holds_codes;
+  /// Whether a model needs packed tensors. Else any model will do.
+  bool needs_codes;
   std::span<const ExportRow> (*rows)();
   /// Throws Error naming tensor and property if the target cannot hold something, and the nearest
   /// thing that it can. Needs no codes: it is also asked before a job compresses.
   void (*check)(const ExportJob& job);
   /// Writes `out`, which appears whole or not at all, one tensor at a time.
   ExportResult (*write)(const ExportJob& job, const std::string& out, Context& context);
+  /// Of the one file that it writes (".gguf"); empty: it writes a folder.
+  std::string_view extension = {};
 };
 
 /// Every target, in the order of help and tables.
 std::span<const ExportTarget> all_export_targets();
 /// Throws Error naming the option and listing the targets.
 const ExportTarget& find_export_target(std::string_view name);
+
+/// Throws Error unless the target can write `out` now: a new folder, or a new file whose name ends
+/// as it should; an old one only if `overwrite` is set.
+void check_output(const ExportTarget& target, const std::string& out, bool overwrite);
 
 /// What a packed model asks a target to hold.
 ExportJob export_job(const Model& model, const ExportOptions& options);

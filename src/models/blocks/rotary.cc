@@ -77,7 +77,20 @@ double theta_of(const ConfigReader& config, const std::optional<ConfigReader>& s
   return theta;
 }
 
+std::string type_of(const ConfigReader& scaling) {
+  return scaling.text_or("rope_type", scaling.text_or("type", "default"));
+}
+
 }  // namespace
+
+RotaryOptions Rotary::options(const ConfigReader& config) {
+  const auto scaling = scaling_of(config);
+  RotaryOptions result;
+  result.theta = theta_of(config, scaling);
+  if (scaling) result.type = type_of(*scaling);
+  if (result.type == "linear") result.factor = positive(*scaling, "factor");
+  return result;
+}
 
 std::vector<float> Rotary::frequencies(const ConfigReader& config, int64_t head_dim,
                                        std::span<const float> divisors) {
@@ -98,7 +111,7 @@ std::vector<float> Rotary::frequencies(const ConfigReader& config, int64_t head_
     result[i] = static_cast<float>(1.0 / std::pow(theta, exponent));
   }
   if (!scaling) return result;
-  const std::string type = scaling->text_or("rope_type", scaling->text_or("type", "default"));
+  const std::string type = type_of(*scaling);
   if (type == "linear") {
     const double factor = positive(*scaling, "factor");
     for (float& frequency : result) frequency = static_cast<float>(frequency / factor);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/tensor.h"
@@ -11,6 +12,13 @@
 namespace scant {
 
 class ConfigReader;
+
+/// What a configuration says of rotary positions.
+struct RotaryOptions {
+  double theta = 10000;
+  std::string type = "default";  ///< default, linear, llama3 or gguf_factors
+  double factor = 1;             ///< of linear
+};
 
 /// Rotary position embedding of a model: one frequency per pair of a head's elements.
 class Rotary {
@@ -20,6 +28,9 @@ class Rotary {
   /// gguf_factors (divided by `divisors`, head_dim / 2). Throws Error for others.
   static std::vector<float> frequencies(const ConfigReader& config, int64_t head_dim,
                                         std::span<const float> divisors = {});
+
+  /// Throws Error naming the key, but not for a type that is not known.
+  static RotaryOptions options(const ConfigReader& config);
 
   explicit Rotary(std::vector<float> frequencies);
   /// Radians per position of each pair of elements, head_dim / 2.

@@ -30,7 +30,19 @@ std::string template_of(const nlohmann::json& config) {
   return "";
 }
 
+constexpr const char* kFile = "chat_template.jinja";
+
+bool has_file(const Checkpoint& checkpoint) {
+  return std::ranges::count(checkpoint.companion_files(), kFile) != 0;
+}
+
 }  // namespace
+
+std::string chat_template_text(const Checkpoint& checkpoint,
+                               const nlohmann::json& tokenizer_config) {
+  return has_file(checkpoint) ? read_file(checkpoint.path() + "/" + kFile)
+                              : template_of(tokenizer_config);
+}
 
 struct ChatTemplate::Parsed {
   chat::Body body;
@@ -57,19 +69,15 @@ ChatTemplate ChatTemplate::load(const Checkpoint& checkpoint, const Tokenizer& t
     const std::string text = special_token(config, key);
     if (!text.empty()) variables.emplace_back(key, text);
   }
-  const std::string file = "chat_template.jinja";
-  if (std::ranges::count(checkpoint.companion_files(), file) != 0) {
-    const std::string path = checkpoint.path() + "/" + file;
-    return {read_file(path), std::move(variables), path};
-  }
-  const std::string source = template_of(config);
+  const std::string source = chat_template_text(checkpoint, config);
   if (source.empty()) {
     throw Error(checkpoint.path(),
                 "has no chat template; expected chat_template.jinja, "
                 "chat_template in tokenizer_config.json, or a prompt without "
                 "--chat");
   }
-  return {source, std::move(variables), checkpoint.path()};
+  return {source, std::move(variables),
+          has_file(checkpoint) ? checkpoint.path() + "/" + kFile : checkpoint.path()};
 }
 
 std::string ChatTemplate::render(const chat::Dict& variables) const {

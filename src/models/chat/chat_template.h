@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,6 +17,11 @@ struct ChatMessage {
   std::string role;  ///< "system", "user", "assistant"
   std::string content;
 };
+
+/// The text of the model's chat template: chat_template.jinja of its folder, or else
+/// `chat_template` of tokenizer_config.json; empty if there is none.
+std::string chat_template_text(const Checkpoint& checkpoint,
+                               const nlohmann::json& tokenizer_config);
 
 /// How a chat becomes a prompt: a template in Jinja2's language, as transformers renders it
 /// (apply_chat_template). Supported is what templates of models use; a construct that is not is

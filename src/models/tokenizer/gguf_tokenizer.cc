@@ -39,6 +39,7 @@ struct NamedWords {
   std::vector<PreTokenizerSpec> (*steps)();
   bool ignore_merges;
   bool add_bos;  ///< unless the file says
+  bool written;  ///< of those with the same words, the one that is written
 };
 
 const std::array<NamedWords, 8>& known_words() {
@@ -58,15 +59,36 @@ const std::array<NamedWords, 8>& known_words() {
     return {isolated(R"([\p{P}\$\+<=>\^~\|]+)"), isolated(kGpt2Words), isolated(R"(\p{N}+)"),
             isolated("[0-9][0-9][0-9]"), ByteLevelStep{false, false}};
   };
-  static const std::array<NamedWords, 8> kWords{{{"default", kFallback, false, false},
-                                                 {"gpt-2", kPlain, false, false},
-                                                 {"mpt", kPlain, false, false},
-                                                 {"starcoder", kDigits, false, false},
-                                                 {"refact", kDigits, false, false},
-                                                 {"smollm", kDigits, false, false},
-                                                 {"llama-bpe", kLlamaBpe, true, true},
-                                                 {"qwen2", kQwen2, false, false}}};
+  static const std::array<NamedWords, 8> kWords{{{"default", kFallback, false, false, false},
+                                                 {"gpt-2", kPlain, false, false, true},
+                                                 {"mpt", kPlain, false, false, false},
+                                                 {"starcoder", kDigits, false, false, false},
+                                                 {"refact", kDigits, false, false, false},
+                                                 {"smollm", kDigits, false, false, true},
+                                                 {"llama-bpe", kLlamaBpe, true, true, true},
+                                                 {"qwen2", kQwen2, false, false, true}}};
   return kWords;
+}
+
+/// One spelling for steps that do the same; nothing for those that no known words have.
+std::string spelled(const PreTokenizerSpec& step) {
+  if (const auto* bytes = std::get_if<ByteLevelStep>(&step)) {
+    return bytes->add_prefix_space ? "" : bytes->use_regex ? "bytes of words" : "bytes";
+  }
+  if (const auto* digits = std::get_if<DigitsStep>(&step)) {
+    return digits->individual ? "digits" : "";
+  }
+  const auto* split = std::get_if<SplitStep>(&step);
+  if (split == nullptr || split->invert || split->behavior != SplitBehavior::kIsolated ||
+      !split->pattern.is_regex) {
+    return "";
+  }
+  // tokenizer.json files write the contractions without regard to case, GGUF readers both cases.
+  static const std::string kAnyCase = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
+  static const std::string kBothCases = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])";
+  std::string text = split->pattern.text;
+  if (text.starts_with(kAnyCase)) text.replace(0, kAnyCase.size(), kBothCases);
+  return "split " + text;
 }
 
 int32_t type_of(const GgufVocabulary& vocabulary, size_t id) {
@@ -293,6 +315,21 @@ TokenizerSpec gguf_tokenizer_spec(const GgufVocabulary& vocabulary) {
                                  false, false, type != kUserDefinedType});
   }
   return spec;
+}
+
+std::optional<std::string> gguf_pre_of(const TokenizerSpec& spec) {
+  for (const NamedWords& words : known_words()) {
+    if (!words.written || words.ignore_merges != spec.bpe.ignore_merges) continue;
+    const auto same = [](const PreTokenizerSpec& a, const PreTokenizerSpec& b) {
+      return !spelled(a).empty() && spelled(a) == spelled(b);
+    };
+    const auto steps = words.steps();
+    if (std::equal(steps.begin(), steps.end(), spec.pre_tokenizers.begin(),
+                   spec.pre_tokenizers.end(), same)) {
+      return words.pre;
+    }
+  }
+  return std::nullopt;
 }
 
 std::string gguf_tokenizer_config(const GgufVocabulary& vocabulary) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "checkpoint/checkpoint.h"
@@ -13,6 +14,10 @@ namespace scant {
 /// Throws Error naming the file if the model or pre-tokenizer is not supported or the lists do not
 /// fit together.
 TokenizerSpec gguf_tokenizer_spec(const GgufVocabulary& vocabulary);
+
+/// The tokenizer.ggml.pre that stands for how the tokenizer makes words (and whether it looks words
+/// up before it merges); nothing if no known one does.
+std::optional<std::string> gguf_pre_of(const TokenizerSpec& spec);
 
 /// The tokenizer_config.json that belongs to it: class, bos, eos, unk, pad, chat template.
 std::string gguf_tokenizer_config(const GgufVocabulary& vocabulary);

@@ -1,4 +1,4 @@
-#include "checkpoint/llama_gguf.h"
+#include "checkpoint/gguf_model.h"
 
 #include <fmt/format.h>
 
@@ -16,26 +16,6 @@
 namespace scant {
 using nlohmann::json;
 namespace {
-
-constexpr std::string_view kRopeFactors = "rope_freqs.weight";
-
-struct NamePair {
-  std::string_view gguf;
-  std::string_view huggingface;
-};
-constexpr std::array kModelNames = {
-    NamePair{"token_embd", "model.embed_tokens"},
-    NamePair{"output_norm", "model.norm"},
-    NamePair{"output", "lm_head"},
-};
-/// Within blk.N and model.layers.N.
-constexpr std::array kLayerNames = {
-    NamePair{"attn_norm", "input_layernorm"},    NamePair{"attn_q", "self_attn.q_proj"},
-    NamePair{"attn_k", "self_attn.k_proj"},      NamePair{"attn_v", "self_attn.v_proj"},
-    NamePair{"attn_output", "self_attn.o_proj"}, NamePair{"ffn_norm", "post_attention_layernorm"},
-    NamePair{"ffn_gate", "mlp.gate_proj"},       NamePair{"ffn_up", "mlp.up_proj"},
-    NamePair{"ffn_down", "mlp.down_proj"},
-};
 
 const GgufTensor* find_tensor(const GgufFile& file, std::string_view name) {
   const auto found = std::ranges::find(file.tensors(), name, &GgufTensor::name);
@@ -55,9 +35,9 @@ int64_t positive_or(const GgufFile& file, const std::string& key, int64_t fallba
   return file.find(key) == nullptr ? fallback : positive(file, key);
 }
 
-/// head_count_kv may be a list with one number per layer; only equal numbers make a Llama.
-int64_t key_value_heads(const GgufFile& file, int64_t heads) {
-  const std::string key = "llama.attention.head_count_kv";
+/// head_count_kv may be a list with one number per layer; only equal numbers are read.
+int64_t key_value_heads(const GgufFile& file, const GgufArchitecture& kind, int64_t heads) {
+  const std::string key = gguf_key(kind, gguf_keys::kKeyHeads);
   const GgufValue* value = file.find(key);
   if (value == nullptr || !std::holds_alternative<GgufArray>(*value)) {
     return positive_or(file, key, heads);
@@ -76,17 +56,18 @@ struct Heads {
   int64_t count, key_value, size;
 };
 
-Heads read_heads(const GgufFile& file, int64_t hidden) {
+Heads read_heads(const GgufFile& file, const GgufArchitecture& kind, int64_t hidden) {
+  const auto key = [&](std::string_view name) { return gguf_key(kind, name); };
   Heads heads{};
-  heads.count = positive(file, "llama.attention.head_count");
-  heads.key_value = key_value_heads(file, heads.count);
+  heads.count = positive(file, key(gguf_keys::kHeads));
+  heads.key_value = key_value_heads(file, kind, heads.count);
   if (heads.count % heads.key_value != 0) {
     throw Error(file.where(), fmt::format("has {} heads for {} key heads; expected a multiple",
                                           heads.count, heads.key_value));
   }
-  heads.size = positive_or(file, "llama.attention.key_length", hidden / heads.count);
-  const int64_t values = positive_or(file, "llama.attention.value_length", heads.size);
-  const int64_t rotary = positive_or(file, "llama.rope.dimension_count", heads.size);
+  heads.size = positive_or(file, key(gguf_keys::kKeyLength), hidden / heads.count);
+  const int64_t values = positive_or(file, key(gguf_keys::kValueLength), heads.size);
+  const int64_t rotary = positive_or(file, key(gguf_keys::kRotary), heads.size);
   if (heads.size == 0 || heads.size % 2 != 0 || values != heads.size || rotary != heads.size) {
     throw Error(file.where(), fmt::format("has heads of {} keys, {} values and {} rotary "
                                           "dimensions; expected one even number for all",
@@ -132,10 +113,13 @@ json scaling_from_factors(const GgufFile& file, const GgufTensor& tensor, int64_
           {"original_max_position_embeddings", static_cast<int64_t>(kOriginalLength)}};
 }
 
-json rope_scaling(const GgufFile& file, int64_t head_size, double theta) {
-  const std::string type(file.text("llama.rope.scaling.type").value_or("linear"));
-  const double factor = file.number("llama.rope.scaling.factor")
-                            .value_or(file.number("llama.rope.scale_linear").value_or(1.0));
+json rope_scaling(const GgufFile& file, const GgufArchitecture& kind, int64_t head_size,
+                  double theta) {
+  const std::string type(file.text(gguf_key(kind, gguf_keys::kScalingType)).value_or("linear"));
+  const std::string factor_key = gguf_key(kind, gguf_keys::kScalingFactor);
+  const double factor =
+      file.number(factor_key)
+          .value_or(file.number(gguf_key(kind, "rope.scale_linear")).value_or(1.0));
   if (type != "none" && type != "linear") {
     throw Error(file.where(), fmt::format("scales its rotary embedding by {}; supported are none, "
                                           "linear and rope_freqs.weight",
@@ -143,7 +127,7 @@ json rope_scaling(const GgufFile& file, int64_t head_size, double theta) {
   }
   const bool is_scaled = type == "linear" && factor != 0.0 && factor != 1.0;
   if (is_scaled && factor < 0.0) {
-    throw Error(file.where(), fmt::format("key llama.rope.scaling.factor is {}", factor));
+    throw Error(file.where(), fmt::format("key {} is {}", factor_key, factor));
   }
   if (const GgufTensor* factors = find_tensor(file, kRopeFactors)) {
     if (is_scaled) throw Error(file.where(), "has both rope_freqs.weight and a linear rope scale");
@@ -165,17 +149,20 @@ std::string torch_dtype(const GgufFile& file) {
   return common == DType::kF16 ? "float16" : "float32";
 }
 
-void refuse_what_llama_is_not(const GgufFile& file) {
-  const auto architecture = file.text("general.architecture");
-  if (architecture != "llama") {
-    throw Error(file.where(),
-                fmt::format("is of architecture {}; supported in GGUF is \"llama\" (Llama and "
-                            "Mistral models)",
-                            architecture ? quoted_name(*architecture) : "none"));
+/// What models with rotary positions say besides.
+void add_rotary(const GgufFile& file, const GgufArchitecture& kind, int64_t hidden, json& config) {
+  const Heads heads = read_heads(file, kind, hidden);
+  const double theta = file.number(gguf_key(kind, gguf_keys::kTheta)).value_or(10000.0);
+  if (!(theta > 0.0)) {
+    throw Error(file.where(), fmt::format("has no positive {}", gguf_key(kind, gguf_keys::kTheta)));
   }
-  if (file.integer("llama.expert_count").value_or(0) > 0) {
-    throw Error(file.where(), "is a mixture of experts; expected a dense Llama");
-  }
+  config["hidden_act"] = "silu";
+  config["num_key_value_heads"] = heads.key_value;
+  config["head_dim"] = heads.size;
+  config["rope_theta"] = theta;
+  config["rope_scaling"] = rope_scaling(file, kind, heads.size, theta);
+  config["attention_bias"] = find_tensor(file, "blk.0.attn_q.bias") != nullptr;
+  config["mlp_bias"] = find_tensor(file, "blk.0.ffn_gate.bias") != nullptr;
 }
 
 /// "attn_q" of "blk.3.attn_q", with its layer.
@@ -201,10 +188,24 @@ std::optional<LayerPart> split_layer(std::string_view stem, int64_t layers) {
 
 }  // namespace
 
-json llama_config(const GgufFile& file, const GgufVocabulary* vocabulary) {
-  refuse_what_llama_is_not(file);
-  const int64_t hidden = positive(file, "llama.embedding_length");
-  const Heads heads = read_heads(file, hidden);
+const GgufArchitecture& gguf_architecture(const GgufFile& file) {
+  const auto name = file.text("general.architecture");
+  const GgufArchitecture* kind = name ? find_gguf_architecture(*name) : nullptr;
+  if (kind == nullptr) {
+    throw Error(file.where(),
+                fmt::format("is of architecture {}; supported in GGUF are {}",
+                            name ? quoted_name(*name) : "none", gguf_architecture_names()));
+  }
+  return *kind;
+}
+
+json gguf_config(const GgufFile& file, const GgufVocabulary* vocabulary) {
+  const GgufArchitecture& kind = gguf_architecture(file);
+  const auto key = [&](std::string_view name) { return gguf_key(kind, name); };
+  if (file.integer(key("expert_count")).value_or(0) > 0) {
+    throw Error(file.where(), "is a mixture of experts; expected a dense model");
+  }
+  const int64_t hidden = positive(file, key(gguf_keys::kHidden));
   const GgufTensor* embedding = find_tensor(file, "token_embd.weight");
   if (embedding == nullptr || embedding->shape.size() != 2 || embedding->shape[1] != hidden) {
     throw Error(file.where(),
@@ -213,33 +214,28 @@ json llama_config(const GgufFile& file, const GgufVocabulary* vocabulary) {
                                                  : "has shape " + shape_text(embedding->shape),
                             hidden));
   }
-  const double theta = file.number("llama.rope.freq_base").value_or(10000.0);
-  const auto epsilon = file.number("llama.attention.layer_norm_rms_epsilon");
-  if (!(theta > 0.0) || !epsilon || !(*epsilon > 0.0)) {
-    throw Error(file.where(),
-                "has no positive llama.rope.freq_base and "
-                "llama.attention.layer_norm_rms_epsilon");
+  const auto epsilon = file.number(key(kind.epsilon));
+  if (!epsilon || !(*epsilon > 0.0)) {
+    throw Error(file.where(), fmt::format("has no positive {}", key(kind.epsilon)));
   }
   json config = {
-      {"architectures", {"LlamaForCausalLM"}},
-      {"model_type", "llama"},
-      {"hidden_act", "silu"},
-      {"hidden_size", hidden},
-      {"intermediate_size", positive(file, "llama.feed_forward_length")},
-      {"num_hidden_layers", positive(file, "llama.block_count")},
-      {"num_attention_heads", heads.count},
-      {"num_key_value_heads", heads.key_value},
-      {"head_dim", heads.size},
-      {"max_position_embeddings", positive(file, "llama.context_length")},
+      {"architectures", {std::string(kind.model_class)}},
+      {"model_type", std::string(kind.model_type)},
       {"vocab_size", embedding->shape[0]},
-      {"rms_norm_eps", *epsilon},
-      {"rope_theta", theta},
-      {"rope_scaling", rope_scaling(file, heads.size, theta)},
       {"tie_word_embeddings", find_tensor(file, "output.weight") == nullptr},
-      {"attention_bias", find_tensor(file, "blk.0.attn_q.bias") != nullptr},
-      {"mlp_bias", find_tensor(file, "blk.0.ffn_gate.bias") != nullptr},
       {"torch_dtype", torch_dtype(file)},
   };
+  config[std::string(kind.hidden)] = hidden;
+  config[std::string(kind.feed_forward)] = positive(file, key(gguf_keys::kFeedForward));
+  config[std::string(kind.layer_count)] = positive(file, key(gguf_keys::kLayers));
+  config[std::string(kind.heads)] = positive(file, key(gguf_keys::kHeads));
+  config[std::string(kind.positions)] = positive(file, key(gguf_keys::kPositions));
+  config[std::string(kind.epsilon_in_config)] = *epsilon;
+  if (kind.rotary) {
+    add_rotary(file, kind, hidden, config);
+  } else {
+    config["activation_function"] = "gelu_new";
+  }
   if (vocabulary != nullptr) {
     if (vocabulary->bos) config["bos_token_id"] = *vocabulary->bos;
     if (vocabulary->eos) config["eos_token_id"] = *vocabulary->eos;
@@ -248,41 +244,44 @@ json llama_config(const GgufFile& file, const GgufVocabulary* vocabulary) {
   return config;
 }
 
-LlamaTensorName llama_tensor_name(const GgufFile& file, const GgufTensor& tensor,
-                                  const json& config) {
-  if (tensor.name == kRopeFactors) {
+GgufTensorName gguf_tensor_name(const GgufFile& file, const GgufTensor& tensor,
+                                const json& config) {
+  const GgufArchitecture& kind = gguf_architecture(file);
+  if (tensor.name == kRopeFactors && kind.rotary) {
     return {config.at("rope_scaling").at("rope_type") == "gguf_factors" ? std::string(kRopeFactors)
                                                                         : std::string()};
   }
   const size_t dot = tensor.name.rfind('.');
   const std::string_view stem = tensor.name.substr(0, dot);
-  const std::string_view kind = dot == std::string_view::npos ? "" : tensor.name.substr(dot + 1);
-  const auto layer = split_layer(stem, config.at("num_hidden_layers").get<int64_t>());
-  const auto translate = [&](const auto& names, std::string_view part) {
-    const auto found = std::ranges::find(names, part, &NamePair::gguf);
-    return found == names.end() ? std::string_view() : found->huggingface;
-  };
-  const std::string_view translated =
-      layer ? translate(kLayerNames, layer->part) : translate(kModelNames, stem);
-  if (translated.empty() || (kind != "weight" && kind != "bias")) {
-    throw Error(file.where(), fmt::format("tensor {} is not part of a Llama of {} layers",
-                                          quoted_name(tensor.name),
-                                          config.at("num_hidden_layers").get<int64_t>()));
+  const std::string_view suffix = dot == std::string_view::npos ? "" : tensor.name.substr(dot + 1);
+  const auto layers = config.at(std::string(kind.layer_count)).get<int64_t>();
+  const auto layer = split_layer(stem, layers);
+  const auto names = layer ? kind.layer_names : kind.model_names;
+  const auto found = std::ranges::find(names, layer ? layer->part : stem, &GgufName::gguf);
+  if (found == names.end() || (suffix != "weight" && suffix != "bias")) {
+    throw Error(file.where(), fmt::format("tensor {} is not part of a {} model of {} layers",
+                                          quoted_name(tensor.name), kind.name, layers));
   }
-  if (!layer) return {fmt::format("{}.{}", translated, kind)};
-
-  LlamaTensorName result{fmt::format("model.layers.{}.{}.{}", layer->layer, translated, kind)};
-  if (layer->part == "attn_q" || layer->part == "attn_k") {
-    const char* heads = layer->part == "attn_q" ? "num_attention_heads" : "num_key_value_heads";
-    const auto head_size = config.at("head_dim").get<int64_t>();
-    const int64_t rows = config.at(heads).get<int64_t>() * head_size;
-    if (tensor.shape.empty() || tensor.shape[0] != rows) {
-      throw Error(file.where(),
-                  fmt::format("tensor {} has shape {}; expected {} rows", quoted_name(tensor.name),
-                              shape_text(tensor.shape), rows));
-    }
-    result.interleaved_rows = head_size;
+  GgufTensorName result;
+  result.name =
+      layer ? fmt::format("{}{}.{}.{}", kind.layers, layer->layer, found->huggingface, suffix)
+            : fmt::format("{}.{}", found->huggingface, suffix);
+  result.transposed = found->transposed && suffix == "weight";
+  if (result.transposed && tensor.shape.size() != 2) {
+    throw Error(file.where(), fmt::format("tensor {} has shape {}; expected a matrix",
+                                          quoted_name(tensor.name), shape_text(tensor.shape)));
   }
+  if (found->rows == GgufRows::kSame) return result;
+  const char* heads =
+      found->rows == GgufRows::kQueryHeads ? "num_attention_heads" : "num_key_value_heads";
+  const auto head_size = config.at("head_dim").get<int64_t>();
+  const int64_t rows = config.at(heads).get<int64_t>() * head_size;
+  if (tensor.shape.empty() || tensor.shape[0] != rows) {
+    throw Error(file.where(),
+                fmt::format("tensor {} has shape {}; expected {} rows", quoted_name(tensor.name),
+                            shape_text(tensor.shape), rows));
+  }
+  result.interleaved_rows = head_size;
   return result;
 }
 
