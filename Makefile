@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. The rest are parts of them.
-.PHONY: demo test build deps deps-test format check-format fuzz fuzz-long coverage external external-smollm2 interop tidy bench clean
+.PHONY: demo test build deps deps-test format check-format fuzz fuzz-long coverage external external-smollm2 interop test-avx512 tidy bench clean
 
 build_dir := build/release
 
@@ -43,6 +43,10 @@ external-smollm2: build
 # What scant exports and imports, against the readers of other tools from PyPI, in .venv-interop.
 interop: build
 	@scripts/interop.sh
+
+# The kernels' AVX-512 rows under an emulator, for machines that have no AVX-512 (20 minutes).
+test-avx512: deps-test build
+	@scripts/emulated_avx512.sh
 
 tidy: deps-test
 	@scripts/build.sh tidy scant

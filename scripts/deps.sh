@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Installs the Debian/Ubuntu packages that are missing. Usage: scripts/deps.sh build|test|external...
+# Installs the Debian/Ubuntu packages that are missing. Usage:
+#
+#   scripts/deps.sh build|test|external|emulator...
 set -euo pipefail
 
 build_packages=(g++ make cmake ninja-build pkg-config ccache libopenblas-dev libcli11-dev
@@ -8,6 +10,7 @@ build_packages=(g++ make cmake ninja-build pkg-config ccache libopenblas-dev lib
 test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-14 libclang-rt-14-dev llvm-14
   clang-format-14 clang-tidy-14 chromium chromium-driver python3-selenium)
 external_packages=(python3 python3-venv python3-torch)
+emulator_packages=(bochs bochsbios vgabios isolinux syslinux-common xorriso cpio busybox-static binutils)
 
 wanted=()
 for group in "$@"; do
@@ -15,7 +18,8 @@ for group in "$@"; do
     build) wanted+=("${build_packages[@]}") ;;
     test) wanted+=("${test_packages[@]}") ;;
     external) wanted+=("${external_packages[@]}") ;;
-    *) echo "deps.sh: unknown group \"$group\"; expected build, test or external" >&2; exit 2 ;;
+    emulator) wanted+=("${emulator_packages[@]}") ;;
+    *) echo "deps.sh: unknown group \"$group\"; expected build, test, external or emulator" >&2; exit 2 ;;
   esac
 done
 
