@@ -105,7 +105,7 @@ std::string OnnxAttention::with_past(int64_t index, const std::string& part,
   const std::string present = fmt::format("present.{}.{}", index, part);
   graph_.add_input(past, OnnxType::kFloat, {kBatch, shape.kv_heads, kPast, shape.head_dim});
   outputs_.push_back({present, {kBatch, shape.kv_heads, kKeys, shape.head_dim}});
-  const std::string all = graph_.add("Concat", {past, now}, {{"axis", int64_t{2}}});
+  std::string all = graph_.add("Concat", {past, now}, {{"axis", int64_t{2}}});
   graph_.name_value(all, present);
   return all;
 }

@@ -158,7 +158,7 @@ OnnxGraph::Names OnnxGraph::add_split(std::string_view op, size_t outputs, const
 
 std::string OnnxGraph::add_microsoft(std::string_view op, const Names& inputs,
                                      const OnnxAttributes& attributes) {
-  const std::string name = add(op, inputs, attributes);
+  std::string name = add(op, inputs, attributes);
   auto& graph = parts_->graph();
   graph.mutable_node(graph.node_size() - 1)->set_domain(kMicrosoft);
   return name;
@@ -176,7 +176,7 @@ std::string OnnxGraph::constant(const std::string& key, OnnxType type, const Sha
     const auto found = shared_.find(key);
     if (found != shared_.end()) return found->second;
   }
-  const std::string name = fmt::format("constant_{}", names_["constant"]++);
+  std::string name = fmt::format("constant_{}", names_["constant"]++);
   auto& tensor = *parts_->graph().add_initializer();
   tensor.set_name(name);
   tensor.set_data_type(static_cast<int32_t>(type));

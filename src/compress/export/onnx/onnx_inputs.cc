@@ -107,7 +107,8 @@ class Quantizer {
 
   static OnnxAttributes by_row() { return {{"axis", int64_t{0}}}; }
 
-  std::string there_and_back(const std::string& x, const Scale& scale, OnnxAttributes attributes) {
+  std::string there_and_back(const std::string& x, const Scale& scale,
+                             const OnnxAttributes& attributes) {
     OnnxGraph::Names inputs = {x, scale.scale};
     if (!scale.zero_point.empty()) inputs.push_back(scale.zero_point);
     OnnxAttributes typed = attributes;

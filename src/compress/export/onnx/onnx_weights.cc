@@ -168,7 +168,7 @@ std::string OnnxWeights::rows(const std::string& tensor, const std::string& indi
   if (weight == nullptr) {
     const std::string& stored = plain(tensor);
     graph_.set_scope(tensor);
-    const std::string some = graph_.add("Gather", {stored, indices}, {{"axis", int64_t{0}}});
+    std::string some = graph_.add("Gather", {stored, indices}, {{"axis", int64_t{0}}});
     if (plain_types_.at(stored) == OnnxType::kFloat) return some;
     return graph_.add("Cast", {some}, {{"to", static_cast<int64_t>(OnnxType::kFloat)}});
   }
