@@ -194,10 +194,10 @@ def check_tokenizer(scant, source, model, name, scratch):
 
 
 def check_running(scant, source, path, name, ids, text, scratch):
-    """Greedy tokens and perplexity. `source`: what scant measures; `path`: the file."""
+    """Greedy tokens and perplexity on `ids`, the first of `text`. `source`: what scant measures; `path`: the file."""
     model = llama(path)
     check_greedy(scant, source, model, name, scratch)
-    ours = json.loads(run(scant, "eval", source, "--text", text, "--json", "--max-tokens", TOKENS, "--window", WINDOW))["perplexity"]
+    ours = json.loads(run(scant, "eval", source, "--text", text, "--json", "--max-tokens", len(ids), "--window", WINDOW))["perplexity"]
     theirs = llama_perplexity(model, ids)
     report(abs(theirs / ours - 1) < 0.005, f"{name}: perplexity scant {ours:.4f}, llama.cpp {theirs:.4f} ({theirs / ours - 1:+.3%})")
     return model
@@ -279,7 +279,8 @@ def main():
         if has_llama:
             check_architectures(scant, scratch)
             for source in [model, *sys.argv[4:]]:
-                ids = json.loads(run(scant, "tokenize", source, "--text", text))[:TOKENS]
+                ids = json.loads(run(scant, "tokenize", source, "--text", text))
+                ids = ids[: 2 * TOKENS if source.endswith(".gguf") else TOKENS]
                 kinds = TO_LLAMA_CPP if not source.endswith(".gguf") else ["as it is", "F32", "Q8_0"]
                 for kind in kinds:
                     path, dense = (f"{scratch}/as-it-is.gguf", source) if kind == "as it is" else export(
