@@ -21,7 +21,7 @@ RECIPES = {
 
 
 def scant_json(*arguments):
-    return json.loads(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
+    return json.loads(subprocess.run(arguments, check=True, stdout=subprocess.PIPE, text=True).stdout)  # errors are seen
 
 
 def perplexity_of(model, ids):
