@@ -191,7 +191,7 @@ void MatmulTile::correct_zero_points(int64_t begin, int64_t count, Outputs out) 
 
 void MatmulTile::run_few(const PackedMatmulRow& kernels, const WeightRows& rows,
                          Outputs out) const {
-  const auto records = [&](const PreparedInputs::Records& data, int64_t columns, int64_t bytes) {
+  const auto records = [&](const CacheLines& data, int64_t columns, int64_t bytes) {
     return Int8Records{reinterpret_cast<const uint8_t*>(data.data()), x_.padded_ / columns * bytes,
                        x_.tokens_};
   };
@@ -211,19 +211,19 @@ void MatmulTile::run_few(const PackedMatmulRow& kernels, const WeightRows& rows,
 
 void MatmulTile::run_many(const PackedMatmulRow& kernels, const WeightRows& rows, Outputs out) {
   const int64_t panels = ceil_div(rows.rows, kPanelOutputs);
-  scratch_.panels.resize(
-      static_cast<size_t>(panels * kPanelOutputs * ceil_div(rows.cols, 128) * 128 * kPanelScratch));
+  uint8_t* scratch = resize_lines<uint8_t>(
+      scratch_.panels, panels * kPanelOutputs * ceil_div(rows.cols, 128) * 128 * kPanelScratch);
   const Int8Matrix x = {x_.in_order_.data(), x_.shifted_.data(), x_.scales_.data(), x_.padded_,
                         x_.tokens_};
   switch (path()) {
     case MatmulPath::kBytes:
-      return kernels.many_bytes(rows, x, scratch_.panels.data(), out);
+      return kernels.many_bytes(rows, x, scratch, out);
     case MatmulPath::kNibbles:
-      return kernels.many_nibbles(rows, x, scratch_.panels.data(), out);
+      return kernels.many_nibbles(rows, x, scratch, out);
     case MatmulPath::kQuads4:
-      return kernels.many_quads4(rows, x, scratch_.panels.data(), out);
+      return kernels.many_quads4(rows, x, scratch, out);
     case MatmulPath::kQuads8:
-      return kernels.many_quads8(rows, x, scratch_.panels.data(), out);
+      return kernels.many_quads8(rows, x, scratch, out);
     case MatmulPath::kFloats:
       return;
   }

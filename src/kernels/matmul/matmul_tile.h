@@ -18,8 +18,7 @@ struct MatmulScratch {
   std::vector<float> group_sums;      // tokens x blocks of the inputs' values
   std::vector<uint32_t> row_codes;
   std::vector<uint8_t> row_keep;
-  std::vector<uint8_t> panels;
-  std::vector<float> outputs;
+  CacheLines panels, outputs;
 };
 
 /// Some rows of a weight as kernels take them: codes where they are stored or decoded into

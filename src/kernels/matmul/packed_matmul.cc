@@ -86,8 +86,7 @@ void multiply_integers(const MatmulWeight& weight, const PreparedInputs& x, Outp
   const PackedMatmulRow& kernels = packed_matmul_row();
   const int64_t step = rows_at_a_time(x.cols(), x.tokens());
   thread_local MatmulScratch scratch;  // allocating would take longer than a small product
-  scratch.outputs.resize(static_cast<size_t>(x.tokens() * step));
-  const MatrixView tile(scratch.outputs.data(), x.tokens(), step);
+  const MatrixView tile(resize_lines<float>(scratch.outputs, x.tokens() * step), x.tokens(), step);
   MatmulTile rows(weight, x, scratch);
   for (int64_t begin = outputs.begin; begin < outputs.end; begin += step) {
     const int64_t count = std::min(step, outputs.end - begin);

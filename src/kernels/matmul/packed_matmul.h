@@ -44,6 +44,9 @@ class MatmulWeight {
   /// Of int8 inputs. Float inputs always take kFloats.
   MatmulPath path() const { return path_; }
 
+  /// Whether products correct for zero points.
+  bool reads_input_sums() const { return zero_points_; }
+
   /// Values of rows [begin, begin + out.rows), as PackedMatrix::unpack_rows() but faster.
   void decode_rows(int64_t begin, MatrixView out) const;
 
@@ -61,6 +64,15 @@ class MatmulWeight {
   int shift_ = 0;
   int8_t values_[256] = {};  // the integer of each code
 };
+
+using CacheLines = std::vector<CacheLine>;
+/// Resized to hold so many; what they are is not kept.
+template <typename T>
+T* resize_lines(CacheLines& lines, int64_t count) {
+  const auto bytes = static_cast<size_t>(count) * sizeof(T);
+  lines.resize((bytes + sizeof(CacheLine) - 1) / sizeof(CacheLine));
+  return reinterpret_cast<T*>(lines.data());
+}
 
 /// Inputs of a layer, tokens x columns.
 class PreparedInputs {
@@ -95,6 +107,7 @@ class PreparedInputs {
   void arrange(Readers readers);
   void arrange_few(Readers readers);
   void arrange_many(Readers readers);
+  void sum_groups();
 
   int64_t tokens_ = 0;
   int64_t cols_ = 0;
@@ -104,14 +117,9 @@ class PreparedInputs {
   ConstMatrixView floats_;
   std::vector<int8_t> codes_;  // tokens x padded
   std::vector<float> scales_;  // tokens x padded / 32
-  std::vector<float> sums_;    // of the values of 32 columns, tokens x padded / 32
-  struct alignas(64) CacheLine {
-    uint8_t bytes[64];
-  };
-  using Records = std::vector<CacheLine>;  // whole vectors in one line each
-
-  Records natural_, halves_, quads4_, quads8_;  // of few tokens
-  std::vector<int16_t> in_order_;               // of many: codes, and codes + 128
+  std::vector<float> sums_;    // of the values of 32 columns, tokens x padded / 32, if read
+  CacheLines natural_, halves_, quads4_, quads8_;  // of few tokens
+  std::vector<int16_t> in_order_;                  // of many: codes, and codes + 128
   std::vector<uint8_t> shifted_;
   Matrix values_;  // codes times scales, for weights without integer codes
 };

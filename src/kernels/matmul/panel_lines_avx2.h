@@ -117,6 +117,15 @@ struct WideQuadLine {
   }
 };
 
+/// Which of the eight columns of two quads the four kept ones of 16 quads are.
+inline void write_picks(const WeightRows& w, int64_t r, int64_t first, uint32_t* picks) {
+  const KeptPair kept = kept_positions(w, r, first / 4);
+  const __m128i second_quad = _mm_set1_epi16(0x0400);
+  const __m128i a = _mm_add_epi8(kept.first, second_quad);
+  const __m128i b = _mm_add_epi8(kept.second, second_quad);
+  store_halves(_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b), picks);
+}
+
 /// 2:4 of 4-bit codes: the kept four of two quads as int8, chosen from their eight.
 struct NarrowQuadLine {
   static constexpr int64_t kColumns = 8, kUnit = 64;
@@ -128,11 +137,33 @@ struct NarrowQuadLine {
              uint32_t* picks) const {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(values),
                         nibble_values(load16(w.codes + r * w.code_stride + first / 4), table));
-    const KeptPair kept = kept_positions(w, r, first / 4);
-    const __m128i second_quad = _mm_set1_epi16(0x0400);
-    const __m128i a = _mm_add_epi8(kept.first, second_quad);
-    const __m128i b = _mm_add_epi8(kept.second, second_quad);
-    store_halves(_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b), picks);
+    write_picks(w, r, first, picks);
+  }
+};
+
+/// 8-bit codes: four columns of int8.
+struct ByteLine {
+  static constexpr int64_t kColumns = 4, kUnit = 32;
+  static constexpr bool kPicks = false;
+  explicit ByteLine(const WeightRows&) {}
+
+  void write(const WeightRows& w, int64_t r, int64_t first, uint32_t* values, uint32_t*) const {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(values),
+                        Int8Vectors::load(w.codes + r * w.code_stride + first));
+  }
+};
+
+/// 2:4 of 8-bit codes: the kept four of two quads as int8, chosen from their eight.
+struct ByteQuadLine {
+  static constexpr int64_t kColumns = 8, kUnit = 64;
+  static constexpr bool kPicks = true;
+  explicit ByteQuadLine(const WeightRows&) {}
+
+  void write(const WeightRows& w, int64_t r, int64_t first, uint32_t* values,
+             uint32_t* picks) const {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(values),
+                        Int8Vectors::load(w.codes + r * w.code_stride + first / 2));
+    write_picks(w, r, first, picks);
   }
 };
 

@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <cstring>
 
 #include "core/error.h"
@@ -11,23 +9,6 @@ namespace {
 
 constexpr int64_t kGroup = 32;     // columns that share a scale
 constexpr int64_t kPadding = 128;  // columns of the largest record
-
-/// absmax / 127; codes of a group of zeros are 0 at any scale.
-float quantize_group(const float* x, int64_t count, int8_t* codes) {
-  int32_t largest = 0;  // magnitudes compare as their bits do
-  for (int64_t i = 0; i < count; ++i) {
-    largest = std::max(largest, std::bit_cast<int32_t>(x[i]) & 0x7fffffff);
-  }
-  const auto absmax = std::bit_cast<float>(largest);
-  const float scale = absmax / 127.0f;
-  const float inverse = scale >= 0x1p-126f ? 1.0f / scale : 0.0f;
-  for (int64_t i = 0; i < count; ++i) {
-    const float nearest = (x[i] * inverse + 0x1.8p23f) - 0x1.8p23f;
-    const float inside = std::min(127.0f, std::max(-127.0f, nearest));  // a NaN is -127
-    codes[i] = static_cast<int8_t>(static_cast<int32_t>(inside));
-  }
-  return scale;
-}
 
 template <typename T>
 void put(uint8_t* to, int64_t index, T value) {
@@ -89,11 +70,16 @@ void PreparedInputs::set_int8(ConstMatrixView x, Readers readers) {
   wide_ = false;
   codes_.assign(static_cast<size_t>(tokens_ * padded_), 0);
   scales_.assign(static_cast<size_t>(tokens_ * padded_ / kGroup), 0.0f);
+  const PackedMatmulRow& kernels = packed_matmul_row();
+  const int64_t whole = cols_ / kGroup;
   for (int64_t t = 0; t < tokens_; ++t) {
-    for (int64_t c = 0; c < cols_; c += kGroup) {
-      scales_[static_cast<size_t>((t * padded_ + c) / kGroup)] = quantize_group(
-          x.row(t) + c, std::min(kGroup, cols_ - c), codes_.data() + t * padded_ + c);
-    }
+    int8_t* codes = codes_.data() + t * padded_;
+    float* scales = scales_.data() + t * padded_ / kGroup;
+    kernels.quantize_inputs(x.row(t), whole, codes, scales);
+    if (whole * kGroup == cols_) continue;
+    float last[kGroup] = {};
+    std::copy(x.row(t) + whole * kGroup, x.row(t) + cols_, last);
+    kernels.quantize_inputs(last, 1, codes + whole * kGroup, scales + whole);
   }
   arrange(readers);
 }
@@ -136,11 +122,11 @@ bool reads(PreparedInputs::Readers readers, MatmulPath path) {
 }  // namespace
 
 void PreparedInputs::arrange_few(Readers readers) {
-  const auto records = [&](int64_t columns, int64_t bytes, auto&& make, Records& out) {
-    out.resize(static_cast<size_t>((tokens_ * padded_ / columns * bytes + 63) / 64));
-    for (int64_t i = 0; i < tokens_ * padded_ / columns; ++i) {
-      make(codes_.data() + i * columns, scales_.data() + i * columns / kGroup,
-           reinterpret_cast<uint8_t*>(out.data()) + i * bytes);
+  const auto records = [&](int64_t columns, int64_t bytes, auto&& make, CacheLines& lines) {
+    const int64_t count = tokens_ * padded_ / columns;
+    uint8_t* out = resize_lines<uint8_t>(lines, count * bytes);
+    for (int64_t i = 0; i < count; ++i) {
+      make(codes_.data() + i * columns, scales_.data() + i * columns / kGroup, out + i * bytes);
     }
   };
   const bool quads8 = reads(readers, MatmulPath::kQuads8);
@@ -166,21 +152,26 @@ void PreparedInputs::arrange_many(Readers readers) {
       }
     }
   };
-  if (reads(readers, MatmulPath::kBytes) || reads(readers, MatmulPath::kQuads8)) {
-    blocks(in_order_, 0);
-  }
-  if (reads(readers, MatmulPath::kNibbles) || reads(readers, MatmulPath::kQuads4)) {
-    blocks(shifted_, 128);
-  }
+  const bool bytes = reads(readers, MatmulPath::kBytes) || reads(readers, MatmulPath::kQuads8);
+  const bool nibbles = reads(readers, MatmulPath::kNibbles) || reads(readers, MatmulPath::kQuads4);
+  const bool all_shifted = packed_matmul_row().many_bytes_shifted;
+  if (bytes && !all_shifted) blocks(in_order_, 0);
+  if (nibbles || (bytes && all_shifted)) blocks(shifted_, 128);
 }
 
-void PreparedInputs::arrange(Readers readers) {
-  tokens_ < kMatmulManyTokens ? arrange_few(readers) : arrange_many(readers);
+void PreparedInputs::sum_groups() {
   sums_.resize(scales_.size());
   for (size_t i = 0; i < sums_.size(); ++i) {
     int32_t sum = 0;
     for (size_t j = 0; j < kGroup; ++j) sum += codes_[i * kGroup + j];
     sums_[i] = scales_[i] * static_cast<float>(sum);
+  }
+}
+
+void PreparedInputs::arrange(Readers readers) {
+  tokens_ < kMatmulManyTokens ? arrange_few(readers) : arrange_many(readers);
+  if (std::ranges::any_of(readers, [](const MatmulWeight* w) { return w->reads_input_sums(); })) {
+    sum_groups();
   }
   if (!reads(readers, MatmulPath::kFloats)) return;
   values_ = Matrix(tokens_, cols_);

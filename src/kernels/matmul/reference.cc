@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -169,6 +171,24 @@ T element_at(const uint8_t* bytes, int64_t index) {
   return value;
 }
 
+/// Codes of a group of zeros are 0 at any scale.
+void quantize_inputs(const float* x, int64_t groups, int8_t* codes, float* scales) noexcept {
+  for (int64_t g = 0; g < groups; ++g, x += 32, codes += 32) {
+    int32_t largest = 0;  // magnitudes compare as their bits do
+    for (int64_t i = 0; i < 32; ++i) {
+      largest = std::max(largest, std::bit_cast<int32_t>(x[i]) & 0x7fffffff);
+    }
+    const float scale = std::bit_cast<float>(largest) / 127.0f;
+    const float inverse = scale >= 0x1p-126f ? 1.0f / scale : 0.0f;
+    scales[g] = scale;
+    for (int64_t i = 0; i < 32; ++i) {
+      const float nearest = (x[i] * inverse + 0x1.8p23f) - 0x1.8p23f;
+      const float inside = std::min(127.0f, std::max(-127.0f, nearest));  // a NaN is -127
+      codes[i] = static_cast<int8_t>(static_cast<int32_t>(inside));
+    }
+  }
+}
+
 void scales(StoredScale type, const uint8_t* from, int64_t count, float factor,
             float* to) noexcept {
   static const MiniFloat e4m3(4, 3, 1);
@@ -272,6 +292,8 @@ const PackedMatmulRow kPackedMatmulReference = {"packed_matmul__reference",
                                                 many_nibbles,
                                                 many_quads4,
                                                 many_quads8,
+                                                false,
+                                                quantize_inputs,
                                                 scales,
                                                 expand_nibbles,
                                                 expand_bytes,

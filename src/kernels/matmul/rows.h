@@ -5,6 +5,11 @@
 
 namespace scant {
 
+/// Memory of which a vector of up to 64 bytes lies in one line of the caches.
+struct alignas(64) CacheLine {
+  uint8_t bytes[64];
+};
+
 /// Inputs as int8, one run of records per token and arrangement. Past the last column stand zeros,
 /// so that kernels take whole records. x_i is codes[i] times the scale of its 32 columns.
 ///
@@ -34,7 +39,7 @@ struct Int8Records {
 /// second-level cache; rows of a power of two of bytes would not.
 struct Int8Matrix {
   const int16_t* wide = nullptr;     ///< for 8-bit codes of weights
-  const uint8_t* shifted = nullptr;  ///< plus 128, for 4-bit ones
+  const uint8_t* shifted = nullptr;  ///< plus 128, for 4-bit ones, or for all
   const float* scales = nullptr;     ///< tokens x cols / 32
   int64_t cols = 0;                  ///< a multiple of 128
   int64_t tokens = 0;
@@ -108,6 +113,10 @@ struct PackedMatmulRow {
   void (*quads8)(const WeightRows& w, const Int8Records& quads8, Outputs y) noexcept;
   /// The same four for many tokens.
   ManyTokens *many_bytes, *many_nibbles, *many_quads4, *many_quads8;
+  /// Whether 8-bit codes of weights meet Int8Matrix::shifted, as 4-bit ones do, and not `wide`.
+  bool many_bytes_shifted;
+  /// Groups of 32 inputs as int8: scale = absmax / 127, code = x / scale to the nearest integer.
+  void (*quantize_inputs)(const float* x, int64_t groups, int8_t* codes, float* scales) noexcept;
   /// to[i] = stored scale i times factor.
   void (*scales)(StoredScale type, const uint8_t* from, int64_t count, float factor,
                  float* to) noexcept;

@@ -1,7 +1,7 @@
 #pragma once
 
 // For ISA files only: internal linkage throughout.
-#include "kernels/matmul/panels_avx2.h"
+#include "kernels/matmul/quantize_inputs_avx2.h"
 #include "kernels/matmul/vector_rows.h"
 
 namespace scant {
@@ -39,7 +39,7 @@ struct FloatProduct {
   }
 };
 
-template <typename S, typename Decode>
+template <typename S, typename Panels, typename Decode>
 struct PackedMatmulBody {
   static void bytes(const WeightRows& w, const Int8Records& x, bool wide, Outputs y) noexcept {
     wide ? all_tokens<S, ByteStep<S, true>>(w, x, y) : all_tokens<S, ByteStep<S, false>>(w, x, y);
@@ -60,10 +60,12 @@ struct PackedMatmulBody {
             nibbles,
             quads4,
             quads8,
-            PanelsAvx2::bytes,
-            PanelsAvx2::nibbles,
-            PanelsAvx2::quads4,
-            PanelsAvx2::quads8,
+            Panels::bytes,
+            Panels::nibbles,
+            Panels::quads4,
+            Panels::quads8,
+            Panels::kShiftedBytes,
+            QuantizeInputsAvx2::run,
             Decode::scales,
             Decode::expand_nibbles,
             Decode::expand_bytes,
