@@ -49,7 +49,7 @@ function(scant_isa_flags)
         "${vnni}-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512cd;-mavx2;-mfma;-mf16c;-mbmi2")
       # GCC 12 warns of its own avx512fintrin.h (bug 105593).
       set_property(SOURCE ${file} APPEND PROPERTY COMPILE_OPTIONS
-        $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+        "$<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized;-Wno-uninitialized>")
     endif()
   endforeach()
 endfunction()

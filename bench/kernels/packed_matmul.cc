@@ -77,13 +77,14 @@ class Copies {
     const int64_t count = std::max<int64_t>(1, (bytes + matrix.bytes() - 1) / matrix.bytes());
     for (int64_t i = 0; i < count; ++i) {
       auto owner = std::make_shared<std::vector<std::byte>>();
-      owner->reserve(static_cast<size_t>(matrix.bytes()));
+      owner->reserve(static_cast<size_t>(matrix.bytes()) + kPackedParts * 64);
       PackedMatrix::Parts parts;
       for (size_t p = 0; p < kPackedParts; ++p) {
         const auto from = matrix.part(static_cast<PackedPart>(p));
+        owner->resize((owner->size() + 63) / 64 * 64);
         const size_t begin = owner->size();
         owner->insert(owner->end(), from.begin(), from.end());
-        parts[p] = std::span(*owner).subspan(begin);
+        parts[p] = std::span(*owner).subspan(begin, from.size());
       }
       memory_.push_back(owner);
       weights_.emplace_back(PackedMatrix(matrix.spec(), parts, owner));

@@ -14,7 +14,10 @@ struct Int8Vectors {
   using F = __m256;
 
   static V load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
-  static void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+  /// Asks for what comes after the codes in use: rows follow each other.
+  static void prefetch_ahead(const uint8_t* codes) {
+    _mm_prefetch(reinterpret_cast<const char*>(codes + 4096), _MM_HINT_T0);
+  }
   static V set8(int value) { return _mm256_set1_epi8(static_cast<char>(value)); }
   static V low_nibbles(V x) { return _mm256_and_si256(x, set8(15)); }
   static V high_nibbles(V x) { return low_nibbles(_mm256_srli_epi16(x, 4)); }
@@ -26,6 +29,7 @@ struct Int8Vectors {
   }
   static V low_pairs(V a, V b) { return _mm256_unpacklo_epi8(a, b); }
   static V high_pairs(V a, V b) { return _mm256_unpackhi_epi8(a, b); }
+  static V add32(V a, V b) { return _mm256_add_epi32(a, b); }
   static V sub32(V a, V b) { return _mm256_sub_epi32(a, b); }
   static V twice32(V a) { return _mm256_slli_epi32(a, 1); }
 

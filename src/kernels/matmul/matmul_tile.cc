@@ -14,7 +14,12 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 }  // namespace
 
 MatmulPath MatmulTile::path() const {
-  return x_.wide_ && weight_.path_ == MatmulPath::kQuads8 ? MatmulPath::kBytes : weight_.path_;
+  return x_.lowest_ && weight_.path_ == MatmulPath::kQuads8 ? MatmulPath::kBytes : weight_.path_;
+}
+
+int64_t MatmulTile::step_columns(const PackedMatmulRow& kernels) const {
+  if (few()) return kernels.few(few_path()).inputs->columns;
+  return quads() ? 128 : 64;
 }
 
 int64_t MatmulTile::block_width() const {
@@ -22,32 +27,38 @@ int64_t MatmulTile::block_width() const {
   return granularity.kind == Granularity::Kind::kGroup ? granularity.size : weight_.cols();
 }
 
-// Kernels follow groups of whole steps themselves; finer ones are laid out per 32 or 16 columns.
+namespace {
+
+/// Whether kernels follow scales of so many columns themselves.
+bool are_followed(int64_t columns, int64_t step, bool few) {
+  if (!few || columns % step == 0) return true;
+  return columns == 16 || columns == 32 || columns == 64 || columns == 128;
+}
+
+}  // namespace
+
 void MatmulTile::load_scales(const PackedMatmulRow& kernels, int64_t begin, int64_t count,
                              WeightRows& rows) {
-  const int64_t step = quads() ? 128 : 64;
-  const int64_t padded = ceil_div(rows.cols, step) * step;
+  const int64_t step = step_columns(kernels);
   const int64_t width = block_width();
   const int64_t blocks = ceil_div(rows.cols, width);
-  int64_t unit = width;  // columns per scale that kernels see
-  rows.step = ScaleStep::kGroup;
-  rows.group = blocks == 1 ? padded : width;
-  rows.scale_stride = blocks;
-  if (blocks > 1 && width % step != 0) {
-    rows.step = width % 32 == 0 ? ScaleStep::k32 : ScaleStep::k16;
-    unit = width % 32 == 0 ? 32 : 16;
-    rows.scale_stride = padded / unit;
-  }
-  scratch_.blocks.resize(static_cast<size_t>(count * blocks));
-  block_scales(kernels, begin, count, scratch_.blocks);
+  const auto stored = static_cast<size_t>(count * blocks);
+  scratch_.blocks.resize(stored + kScaleSlack);
+  block_scales(kernels, begin, count, std::span(scratch_.blocks).first(stored));
+  std::fill_n(scratch_.blocks.data() + stored, kScaleSlack, 0.0f);
   rows.scales = scratch_.blocks.data();
-  if (rows.scale_stride == blocks) return;
-  scratch_.scales.resize(static_cast<size_t>(count * rows.scale_stride));
+  rows.scale_stride = blocks;
+  rows.scale_columns = blocks == 1 ? ceil_div(rows.cols, step) * step : width;
+  if (are_followed(rows.scale_columns, step, few())) return;
+  // Laid out per 32 columns.
+  rows.scale_columns = 32;
+  rows.scale_stride = ceil_div(rows.cols, 32);
+  scratch_.scales.assign(static_cast<size_t>(count * rows.scale_stride + kScaleSlack), 0.0f);
+  float* to = scratch_.scales.data();
   for (int64_t i = 0; i < count; ++i) {
-    for (int64_t k = 0; k < rows.scale_stride; ++k) {
-      const int64_t block = k * unit / width;
-      scratch_.scales[static_cast<size_t>(i * rows.scale_stride + k)] =
-          block < blocks ? scratch_.blocks[static_cast<size_t>(i * blocks + block)] : 0.0f;
+    for (int64_t b = 0; b < blocks; ++b) {
+      const int64_t columns = std::min(width, rows.cols - b * width);
+      to = std::fill_n(to, ceil_div(columns, 32), rows.scales[i * blocks + b]);
     }
   }
   rows.scales = scratch_.scales.data();
@@ -76,10 +87,11 @@ void MatmulTile::block_scales(const PackedMatmulRow& kernels, int64_t begin, int
 
 // Kernels read whole steps. Where the last rows of the matrix do not end with one, the rows are
 // copied, so that nothing is read past the end.
-void MatmulTile::use_stored_codes(int64_t begin, int64_t count, WeightRows& rows) {
+void MatmulTile::use_stored_codes(const PackedMatmulRow& kernels, int64_t begin, int64_t count,
+                                  WeightRows& rows) {
   const PackedMatrix& matrix = weight_.matrix_;
   const int64_t bits = matrix.spec().format.code_bits();
-  const int64_t step = quads() ? 128 : 64;
+  const int64_t step = step_columns(kernels);
   const int64_t whole = ceil_div(rows.cols, step) * step;
   const int64_t per_code = quads() ? 2 : 1;  // columns
   const int64_t needed = whole / per_code * bits / 8;
@@ -101,6 +113,28 @@ void MatmulTile::use_stored_codes(int64_t begin, int64_t count, WeightRows& rows
   if (quads()) {
     rows.positions = take(PackedPart::kPositions, rows.position_stride, scratch_.positions);
   }
+}
+
+// Masks and codes where they lie; those of the last rows are copied, as kernels read past the end.
+void MatmulTile::use_masked_codes(int64_t begin, int64_t count, WeightRows& rows) {
+  const PackedMatrix& matrix = weight_.matrix_;
+  const int64_t per_byte = few_path() == FewPath::kMaskedNibbles ? 2 : 1;
+  rows.position_stride = ceil_div(rows.cols, 8);
+  rows.places = matrix.index().places.data() + begin;
+  const int64_t first = rows.places[0] / per_byte;
+  const auto take = [](std::span<const std::byte> part, int64_t from, int64_t bytes,
+                       std::vector<uint8_t>& copy) {
+    const auto* at = reinterpret_cast<const uint8_t*>(part.data()) + from;
+    if (from + bytes + kMaskedSlack <= static_cast<int64_t>(part.size())) return at;
+    copy.assign(static_cast<size_t>(bytes + kMaskedSlack), 0);
+    std::copy_n(at, bytes, copy.data());
+    return static_cast<const uint8_t*>(copy.data());
+  };
+  rows.codes = take(matrix.part(PackedPart::kCodes), first,
+                    ceil_div(rows.places[count], per_byte) - first, scratch_.codes);
+  rows.first_place = first * per_byte;
+  rows.positions = take(matrix.part(PackedPart::kPositions), begin * rows.position_stride,
+                        count * rows.position_stride, scratch_.positions);
 }
 
 // Rows of a bitmask become dense ones: what a few rows take stays in the first-level cache. Their
@@ -191,22 +225,14 @@ void MatmulTile::correct_zero_points(int64_t begin, int64_t count, Outputs out) 
 
 void MatmulTile::run_few(const PackedMatmulRow& kernels, const WeightRows& rows,
                          Outputs out) const {
-  const auto records = [&](const CacheLines& data, int64_t columns, int64_t bytes) {
-    return Int8Records{reinterpret_cast<const uint8_t*>(data.data()), x_.padded_ / columns * bytes,
-                       x_.tokens_};
-  };
-  switch (path()) {
-    case MatmulPath::kBytes:
-      return kernels.bytes(rows, records(x_.natural_, 64, kNaturalRecord), x_.wide_, out);
-    case MatmulPath::kNibbles:
-      return kernels.nibbles(rows, records(x_.halves_, 64, kHalvesRecord), out);
-    case MatmulPath::kQuads4:
-      return kernels.quads4(rows, records(x_.quads4_, 128, kQuads4Record), out);
-    case MatmulPath::kQuads8:
-      return kernels.quads8(rows, records(x_.quads8_, 128, kQuads8Record), out);
-    case MatmulPath::kFloats:
-      return;
-  }
+  const FewPath path = few_path();
+  const FewTokens& product = kernels.few(path);
+  const CacheLines& records = x_.records_[static_cast<size_t>(path)];
+  product.run(
+      rows,
+      {reinterpret_cast<const uint8_t*>(records.data()),
+       x_.padded_ / product.inputs->columns * product.inputs->bytes, x_.tokens_, x_.lowest_},
+      out);
 }
 
 void MatmulTile::run_many(const PackedMatmulRow& kernels, const WeightRows& rows, Outputs out) {
@@ -235,19 +261,17 @@ void MatmulTile::multiply(const PackedMatmulRow& kernels, int64_t begin, int64_t
   load_scales(kernels, begin, count, rows);
   std::copy_n(weight_.values_, 16, rows.values);
   rows.two_complement = rows.values[8] == -8 && rows.values[15] == -1;
-  const bool stored = weight_.direct_ && path() == weight_.path_;
-  if (stored) {
-    use_stored_codes(begin, count, rows);
+  const bool masked = weight_.masked_ && few() && few_path() >= FewPath::kMaskedBytes;
+  if (weight_.direct_ && path() == weight_.path_) {
+    use_stored_codes(kernels, begin, count, rows);
+  } else if (masked) {
+    use_masked_codes(begin, count, rows);
   } else if (weight_.masked_) {
     expand_codes(kernels, begin, count, rows);
   } else {
     decode_bytes(kernels, begin, count, rows);
   }
-  if (x_.tokens_ < kMatmulManyTokens) {
-    run_few(kernels, rows, out);
-  } else {
-    run_many(kernels, rows, out);
-  }
+  few() ? run_few(kernels, rows, out) : run_many(kernels, rows, out);
   if (weight_.zero_points_) correct_zero_points(begin, count, out);
 }
 

@@ -36,12 +36,18 @@ class MatmulTile {
   /// Of what is stored, or kBytes where inputs of -128 ask for it.
   MatmulPath path() const;
   bool quads() const { return path() == MatmulPath::kQuads4 || path() == MatmulPath::kQuads8; }
+  bool few() const { return x_.tokens_ < kMatmulManyTokens; }
+  FewPath few_path() const { return *weight_.few_path(x_.lowest_); }
+  /// Columns that kernels take at a time.
+  int64_t step_columns(const PackedMatmulRow& kernels) const;
   void load_scales(const PackedMatmulRow& kernels, int64_t begin, int64_t count, WeightRows& rows);
   /// Scales of the blocks of some rows, row by row, times the unit.
   void block_scales(const PackedMatmulRow& kernels, int64_t begin, int64_t count,
                     std::span<float> out) const;
   void expand_codes(const PackedMatmulRow& kernels, int64_t begin, int64_t count, WeightRows& rows);
-  void use_stored_codes(int64_t begin, int64_t count, WeightRows& rows);
+  void use_stored_codes(const PackedMatmulRow& kernels, int64_t begin, int64_t count,
+                        WeightRows& rows);
+  void use_masked_codes(int64_t begin, int64_t count, WeightRows& rows);
   void decode_bytes(const PackedMatmulRow& kernels, int64_t begin, int64_t count, WeightRows& rows);
   void run_few(const PackedMatmulRow& kernels, const WeightRows& rows, Outputs out) const;
   void run_many(const PackedMatmulRow& kernels, const WeightRows& rows, Outputs out);

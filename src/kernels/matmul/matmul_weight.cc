@@ -97,6 +97,25 @@ MatmulWeight::MatmulWeight(PackedMatrix matrix) : matrix_(std::move(matrix)) {
   }
 }
 
+std::optional<FewPath> MatmulWeight::few_path(bool lowest) const {
+  const auto masked = [&](FewPath fused, FewPath expanded) {
+    return masked_ && packed_matmul_row().few(fused).run != nullptr ? fused : expanded;
+  };
+  switch (path_) {
+    case MatmulPath::kFloats:
+      return std::nullopt;
+    case MatmulPath::kBytes:
+      return masked(FewPath::kMaskedBytes, FewPath::kBytes);
+    case MatmulPath::kNibbles:
+      return masked(FewPath::kMaskedNibbles, FewPath::kNibbles);
+    case MatmulPath::kQuads4:
+      return FewPath::kQuads4;
+    case MatmulPath::kQuads8:
+      return lowest ? FewPath::kBytes : FewPath::kQuads8;
+  }
+  return std::nullopt;
+}
+
 void MatmulWeight::decode_rows(int64_t begin, MatrixView out) const {
   const PackedSpec& spec = matrix_.spec();
   if (!RowCodes::can_read(spec) || spec.column_factors) return matrix_.unpack_rows(begin, out);

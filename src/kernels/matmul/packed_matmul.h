@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -44,6 +45,8 @@ class MatmulWeight {
   /// Of int8 inputs. Float inputs always take kFloats.
   MatmulPath path() const { return path_; }
 
+  /// How products of few int8 inputs read it now; nothing with kFloats. `lowest`: an input is -128.
+  std::optional<FewPath> few_path(bool lowest) const;
   /// Whether products correct for zero points.
   bool reads_input_sums() const { return zero_points_; }
 
@@ -113,13 +116,13 @@ class PreparedInputs {
   int64_t cols_ = 0;
   int64_t padded_ = 0;  // columns, to whole records of every arrangement
   bool quantized_ = false;
-  bool wide_ = false;  // a code is -128
+  bool lowest_ = false;  // a code is -128
   ConstMatrixView floats_;
-  std::vector<int8_t> codes_;  // tokens x padded
-  std::vector<float> scales_;  // tokens x padded / 32
-  std::vector<float> sums_;    // of the values of 32 columns, tokens x padded / 32, if read
-  CacheLines natural_, halves_, quads4_, quads8_;  // of few tokens
-  std::vector<int16_t> in_order_;                  // of many: codes, and codes + 128
+  std::vector<int8_t> codes_;      // tokens x padded
+  std::vector<float> scales_;      // tokens x padded / 32
+  std::vector<float> sums_;        // of the values of 32 columns, tokens x padded / 32, if read
+  CacheLines records_[kFewPaths];  // of few tokens
+  std::vector<int16_t> in_order_;  // of many: codes, and codes + 128
   std::vector<uint8_t> shifted_;
   Matrix values_;  // codes times scales, for weights without integer codes
 };

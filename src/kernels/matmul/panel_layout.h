@@ -10,8 +10,8 @@ namespace {
 
 // Products with many tokens. Rows are laid out as panels of 16 outputs (panel_lines_avx2.h), the
 // outputs being lanes, so that sums need no horizontal step and inputs are broadcast from memory;
-// then a block of columns of some panels, which the first-level cache holds, meets all tokens, a few
-// at a time, before the next. Sums are integers over each run of columns that share scales.
+// then a block of columns of some panels, which the first-level cache holds, meets all tokens, a
+// few at a time, before the next. Sums are integers over each run of columns that share scales.
 
 /// body(0) ... body(kCount - 1), the indices constants: arrays so indexed become registers, which
 /// unrolling, done later, does not achieve.
@@ -59,12 +59,13 @@ struct PanelLayout {
     uint8_t* at = scratch + index * panel_bytes;
     auto* codes = reinterpret_cast<uint32_t*>(at);
     at += cols / Line::kColumns * kStepDwords * 4;
-    return {codes, reinterpret_cast<float*>(at), reinterpret_cast<int32_t*>(at + runs * kLanes * 4)};
+    return {codes, reinterpret_cast<float*>(at),
+            reinterpret_cast<int32_t*>(at + runs * kLanes * 4)};
   }
 
   /// Runs that share scales of weights.
   static int64_t group_runs(const WeightRows& w) {
-    const int64_t runs = columns_per_scale(w) / kRun;
+    const int64_t runs = w.scale_columns / kRun;
     return runs > 0 ? runs : 1;
   }
 
@@ -82,9 +83,7 @@ struct PanelLayout {
     const auto load = [](const uint32_t* p) {
       return _mm256_loadu_si256(reinterpret_cast<const V*>(p));
     };
-    const auto store = [](uint32_t* p, V x) {
-      _mm256_storeu_si256(reinterpret_cast<V*>(p), x);
-    };
+    const auto store = [](uint32_t* p, V x) { _mm256_storeu_si256(reinterpret_cast<V*>(p), x); };
     V a[8], b[8];
 #pragma GCC unroll 8
     for (int k = 0; k < 8; ++k) a[k] = load(from + k * from_stride);
@@ -136,10 +135,6 @@ struct PanelLayout {
         }
       }
     }
-  }
-
-  static int64_t columns_per_scale(const WeightRows& w) {
-    return w.step == ScaleStep::kGroup ? w.group : w.step == ScaleStep::k32 ? 32 : 16;
   }
 
   void lay_out_scales(const WeightRows& w, int64_t first, const Panel& panel) const {

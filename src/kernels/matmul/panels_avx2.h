@@ -164,7 +164,7 @@ struct PanelsAvx2 {
 
   /// Whether 16-bit sums hold runs of 32 columns of all scales and values of these weights.
   static bool runs_of_32(const WeightRows& w) {
-    if (w.step == ScaleStep::k16) return false;
+    if (w.scale_columns == 16) return false;
     for (const int8_t value : w.values) {
       if (value < -8 || value > 8) return false;
     }
@@ -172,9 +172,8 @@ struct PanelsAvx2 {
   }
   static void bytes(const WeightRows& w, const Int8Matrix& x, uint8_t* scratch,
                     Outputs y) noexcept {
-    w.step == ScaleStep::k16
-        ? panel_products<PanelProduct<WideLine, WideSums<16>>>(w, x, scratch, y)
-        : panel_products<PanelProduct<WideLine, WideSums<32>>>(w, x, scratch, y);
+    w.scale_columns == 16 ? panel_products<PanelProduct<WideLine, WideSums<16>>>(w, x, scratch, y)
+                          : panel_products<PanelProduct<WideLine, WideSums<32>>>(w, x, scratch, y);
   }
   static void nibbles(const WeightRows& w, const Int8Matrix& x, uint8_t* scratch,
                       Outputs y) noexcept {
@@ -188,7 +187,7 @@ struct PanelsAvx2 {
   }
   static void quads8(const WeightRows& w, const Int8Matrix& x, uint8_t* scratch,
                      Outputs y) noexcept {
-    w.step == ScaleStep::k16
+    w.scale_columns == 16
         ? panel_products<PanelProduct<WideQuadLine, WideSums<16>>>(w, x, scratch, y)
         : panel_products<PanelProduct<WideQuadLine, WideSums<32>>>(w, x, scratch, y);
   }

@@ -60,8 +60,8 @@ struct VnniPanelProduct {
   struct Codes {
     const uint32_t* at[kCount];
     void advance() {
-      for_each_index<kCount>(
-          [&](auto p) __attribute__((always_inline)) { at[p] += Layout::kStepDwords; });
+      for_each_index<kCount>([&](auto p)
+                                 __attribute__((always_inline)) { at[p] += Layout::kStepDwords; });
     }
   };
 
@@ -72,8 +72,8 @@ struct VnniPanelProduct {
 #pragma GCC unroll 2
     for (int64_t s = 0; s < Layout::kSteps; ++s) {
       V w[kCount];
-      for_each_index<kCount>(
-          [&](auto p) __attribute__((always_inline)) { w[p] = load(codes.at[p]); });
+      for_each_index<kCount>([&](auto p)
+                                 __attribute__((always_inline)) { w[p] = load(codes.at[p]); });
       for_each_index<kTokens>([&](auto t) __attribute__((always_inline)) {
         const V x_t = broadcast(x + t * x_stride);
         for_each_index<kCount>([&](auto p) __attribute__((always_inline)) {
@@ -208,8 +208,8 @@ struct PanelsAvx512Vnni {
   template <typename Line>
   static void product(const WeightRows& w, const Int8Matrix& x, uint8_t* scratch,
                       Outputs y) noexcept {
-    w.step == ScaleStep::k16 ? panel_products<VnniPanelProduct<Line, 16>>(w, x, scratch, y)
-                             : panel_products<VnniPanelProduct<Line, 32>>(w, x, scratch, y);
+    w.scale_columns == 16 ? panel_products<VnniPanelProduct<Line, 16>>(w, x, scratch, y)
+                          : panel_products<VnniPanelProduct<Line, 32>>(w, x, scratch, y);
   }
   static constexpr ManyTokens* bytes = product<ByteLine>;
   static constexpr ManyTokens* nibbles = product<NarrowLine>;

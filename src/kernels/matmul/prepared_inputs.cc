@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstring>
 
 #include "core/error.h"
 #include "kernels/matmul/packed_matmul.h"
@@ -7,51 +6,7 @@
 namespace scant {
 namespace {
 
-constexpr int64_t kGroup = 32;     // columns that share a scale
-constexpr int64_t kPadding = 128;  // columns of the largest record
-
-template <typename T>
-void put(uint8_t* to, int64_t index, T value) {
-  std::memcpy(to + index * static_cast<int64_t>(sizeof value), &value, sizeof value);
-}
-
-void natural_record(const int8_t* codes, const float* scales, uint8_t* record) {
-  std::memcpy(record, codes, 64);
-  for (int64_t lane = 0; lane < 8; ++lane) put(record + 64, lane, scales[lane / 4]);
-}
-
-void halves_record(const int8_t* codes, const float* scales, uint8_t* record) {
-  for (int64_t i = 0; i < 32; ++i) {
-    record[i] = static_cast<uint8_t>(codes[2 * i]);
-    record[32 + i] = static_cast<uint8_t>(codes[2 * i + 1]);
-  }
-  for (int64_t lane = 0; lane < 8; ++lane) {
-    int32_t sum = 0;
-    for (int64_t i = 0; i < 8; ++i) sum += codes[8 * lane + i];
-    put(record + 64, lane, 8 * sum);
-    put(record + 96, lane, scales[lane / 4]);
-  }
-}
-
-void quads4_record(const int8_t* codes, const float* scales, uint8_t* record) {
-  for (int64_t q = 0; q < 32; ++q) {
-    for (int64_t j = 0; j < 4; ++j) {
-      record[32 * j + q] = static_cast<uint8_t>(codes[4 * q + j] + 128);
-    }
-  }
-  for (int64_t lane = 0; lane < 8; ++lane) put(record + 128, lane, scales[lane / 2]);
-}
-
-void quads8_record(const int8_t* codes, const float* scales, uint8_t* record) {
-  constexpr int64_t kOrder[4] = {0, 16, 8, 24};
-  for (int64_t q = 0; q < 32; ++q) {
-    const int64_t from = kOrder[q / 8] + q % 8;
-    for (int64_t j = 0; j < 4; ++j) {
-      record[32 * j + q] = static_cast<uint8_t>(codes[4 * from + j]);
-    }
-  }
-  for (int64_t lane = 0; lane < 16; ++lane) put(record + 128, lane, scales[lane / 4]);
-}
+constexpr int64_t kGroup = 32;  // columns that share a scale
 
 }  // namespace
 
@@ -65,9 +20,9 @@ void PreparedInputs::set_floats(ConstMatrixView x) {
 void PreparedInputs::set_int8(ConstMatrixView x, Readers readers) {
   tokens_ = x.rows;
   cols_ = x.cols;
-  padded_ = (cols_ + kPadding - 1) / kPadding * kPadding;
+  padded_ = (cols_ + kRecordPadding - 1) / kRecordPadding * kRecordPadding;
   quantized_ = true;
-  wide_ = false;
+  lowest_ = false;
   codes_.assign(static_cast<size_t>(tokens_ * padded_), 0);
   scales_.assign(static_cast<size_t>(tokens_ * padded_ / kGroup), 0.0f);
   const PackedMatmulRow& kernels = packed_matmul_row();
@@ -92,9 +47,9 @@ void PreparedInputs::set_int8_tokens(std::span<const int8_t> codes, std::span<co
                                      std::to_string(tokens_) + " scales of tokens");
   }
   cols_ = static_cast<int64_t>(codes.size()) / tokens_;
-  padded_ = (cols_ + kPadding - 1) / kPadding * kPadding;
+  padded_ = (cols_ + kRecordPadding - 1) / kRecordPadding * kRecordPadding;
   quantized_ = true;
-  wide_ = std::ranges::find(codes, int8_t{-128}) != codes.end();
+  lowest_ = std::ranges::find(codes, int8_t{-128}) != codes.end();
   codes_.assign(static_cast<size_t>(tokens_ * padded_), 0);
   scales_.assign(static_cast<size_t>(tokens_ * padded_ / kGroup), 0.0f);
   for (int64_t t = 0; t < tokens_; ++t) {
@@ -122,20 +77,21 @@ bool reads(PreparedInputs::Readers readers, MatmulPath path) {
 }  // namespace
 
 void PreparedInputs::arrange_few(Readers readers) {
-  const auto records = [&](int64_t columns, int64_t bytes, auto&& make, CacheLines& lines) {
-    const int64_t count = tokens_ * padded_ / columns;
-    uint8_t* out = resize_lines<uint8_t>(lines, count * bytes);
-    for (int64_t i = 0; i < count; ++i) {
-      make(codes_.data() + i * columns, scales_.data() + i * columns / kGroup, out + i * bytes);
-    }
-  };
-  const bool quads8 = reads(readers, MatmulPath::kQuads8);
-  if (reads(readers, MatmulPath::kBytes) || (quads8 && wide_)) {
-    records(64, kNaturalRecord, natural_record, natural_);
+  const PackedMatmulRow& kernels = packed_matmul_row();
+  bool read[kFewPaths] = {};
+  for (const MatmulWeight* weight : readers) {
+    if (const auto path = weight->few_path(lowest_)) read[static_cast<size_t>(*path)] = true;
   }
-  if (reads(readers, MatmulPath::kNibbles)) records(64, kHalvesRecord, halves_record, halves_);
-  if (reads(readers, MatmulPath::kQuads4)) records(128, kQuads4Record, quads4_record, quads4_);
-  if (quads8 && !wide_) records(128, kQuads8Record, quads8_record, quads8_);
+  for (size_t path = 0; path < kFewPaths; ++path) {
+    if (!read[path]) continue;
+    const InputRecords& records = *kernels.few_tokens[path].inputs;
+    const int64_t count = tokens_ * padded_ / records.columns;
+    uint8_t* out = resize_lines<uint8_t>(records_[path], count * records.bytes);
+    for (int64_t i = 0; i < count; ++i) {
+      records.make(codes_.data() + i * records.columns,
+                   scales_.data() + i * records.columns / kGroup, out + i * records.bytes);
+    }
+  }
 }
 
 void PreparedInputs::arrange_many(Readers readers) {

@@ -12,8 +12,8 @@ namespace {
 /// reference's.
 struct QuantizeInputsAvx2 {
   static float largest(__m256i magnitudes) {
-    __m128i m = _mm_max_epi32(_mm256_castsi256_si128(magnitudes),
-                              _mm256_extracti128_si256(magnitudes, 1));
+    __m128i m =
+        _mm_max_epi32(_mm256_castsi256_si128(magnitudes), _mm256_extracti128_si256(magnitudes, 1));
     m = _mm_max_epi32(m, _mm_unpackhi_epi64(m, m));
     m = _mm_max_epi32(m, _mm_srli_epi64(m, 32));
     return _mm_cvtss_f32(_mm_castsi128_ps(m));

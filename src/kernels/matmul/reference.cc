@@ -31,7 +31,7 @@ struct Product {
 /// sum over runs of columns that share both scales of (exact integer sum) x both scales.
 template <typename At>
 float row_product(const WeightRows& w, int64_t r, At&& at) {
-  const int64_t per = w.step == ScaleStep::kGroup ? w.group : w.step == ScaleStep::k32 ? 32 : 16;
+  const int64_t per = w.scale_columns;
   const int64_t run = per < 32 ? per : 32;
   const float* scales = w.scales + r * w.scale_stride;
   float total = 0;
@@ -108,7 +108,7 @@ const uint8_t* record_of(const Int8Records& x, int64_t token, int64_t index, int
   return x.data + token * x.token_stride + index * bytes;
 }
 
-void bytes(const WeightRows& w, const Int8Records& x, bool, Outputs out) noexcept {
+void bytes(const WeightRows& w, const Int8Records& x, Outputs out) noexcept {
   products(w, x.tokens, out, byte_weights(w), [&](int64_t t, int64_t c) {
     const uint8_t* record = record_of(x, t, c / 64, kNaturalRecord);
     return Input{as_signed(record[c % 64]), float_at(record + 64, c % 64 / 8)};
@@ -284,10 +284,10 @@ void floats(const float* w, int64_t rows, int64_t cols, int64_t w_stride, const 
 }  // namespace
 
 const PackedMatmulRow kPackedMatmulReference = {"packed_matmul__reference",
-                                                bytes,
-                                                nibbles,
-                                                quads4,
-                                                quads8,
+                                                {{&kNaturalRecords, bytes},
+                                                 {&kHalvesRecords, nibbles},
+                                                 {&kQuads4Records, quads4},
+                                                 {&kQuads8Records, quads8}},
                                                 many_bytes,
                                                 many_nibbles,
                                                 many_quads4,

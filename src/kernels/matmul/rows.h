@@ -3,6 +3,8 @@
 // Included by ISA files: declarations only.
 #include <cstdint>
 
+#include "kernels/matmul/input_records.h"
+
 namespace scant {
 
 /// Memory of which a vector of up to 64 bytes lies in one line of the caches.
@@ -10,28 +12,12 @@ struct alignas(64) CacheLine {
   uint8_t bytes[64];
 };
 
-/// Inputs as int8, one run of records per token and arrangement. Past the last column stand zeros,
-/// so that kernels take whole records. x_i is codes[i] times the scale of its 32 columns.
-///
-///   natural   per 64 columns  | 64 codes | 8 scales |
-///   halves    per 64 columns  | 32 codes of even columns | 32 of odd columns |
-///                             | 8 int32: 8 times the sum of 8 columns each | 8 scales |
-///   quads4    per 128 columns | x[4q] | x[4q+1] | x[4q+2] | x[4q+3]: 32 bytes each, plus 128 |
-///                             | 8 scales | 32 bytes unused |
-///   quads8    per 128 columns | the same, signed, quads in the order 0-7, 16-23, 8-15, 24-31 |
-///                             | 16 scales |
-///
-/// Scales are laid out as the lanes of a vector of 8 sums need them: each lane holds the scale of
-/// the columns that it sums (8 of them; 16 in quads4).
-inline constexpr int64_t kNaturalRecord = 96;
-inline constexpr int64_t kHalvesRecord = 128;
-inline constexpr int64_t kQuads4Record = 192;
-inline constexpr int64_t kQuads8Record = 192;
-
+/// Inputs of few tokens, as InputRecords.
 struct Int8Records {
   const uint8_t* data = nullptr;
   int64_t token_stride = 0;  ///< bytes
   int64_t tokens = 0;
+  bool lowest = false;  ///< a code may be -128
 };
 
 /// Inputs of many tokens, in blocks of kInputBlock columns: all tokens' codes of the first block,
@@ -56,15 +42,11 @@ struct Int8Matrix {
   }
 };
 
-/// How finely scales of weights are given to kernels.
-enum class ScaleStep : uint8_t {
-  kGroup,  ///< one per `group` columns, a multiple of what a kernel takes at a time
-  k32,     ///< one per 32 columns
-  k16,     ///< one per 16 columns
-};
+/// Rows of integer codes. What the last step of a row needs, as many columns as a record of inputs
+/// has, may be read past its end, whatever stands there: inputs are zero. So may
+/// kScaleSlack scales.
+inline constexpr int64_t kScaleSlack = 16;
 
-/// Rows of integer codes. What the last step of a row needs (64 columns, 128 of quads) may be read
-/// past its end, whatever stands there: inputs are zero. Scales reach to the end of the last step.
 struct WeightRows {
   int64_t rows = 0;
   int64_t cols = 0;
@@ -73,10 +55,15 @@ struct WeightRows {
   const uint8_t* positions = nullptr;
   int64_t position_stride = 0;
   int64_t plane_bytes = 0;  ///< of one bit of the ranks of a row
+  /// Behind a bitmask (in `positions`): where each row's codes begin, the first of `codes` being
+  /// `first_place`.
+  const int64_t* places = nullptr;
+  int64_t first_place = 0;
   const float* scales = nullptr;
   int64_t scale_stride = 0;
-  ScaleStep step = ScaleStep::kGroup;
-  int64_t group = 0;                   ///< with kGroup
+  /// Columns per scale. With few tokens 16, 32, 64, 128 or a multiple of a record's columns; with
+  /// many 16 or a multiple of 32.
+  int64_t scale_columns = 0;
   alignas(32) int8_t values[16] = {};  ///< of 4-bit codes
   bool two_complement = false;         ///< `values` are those of 4-bit integers
 };
@@ -86,6 +73,7 @@ enum class StoredScale : uint8_t { kF32, kBF16, kF16, kE8M0, kE4M3 };
 
 /// Bytes past the codes that expand_* take that are read as well.
 inline constexpr int64_t kExpandSlack = 48;
+inline constexpr int64_t kMaskedSlack = 64;
 
 /// y[t * y_stride + r], assigned.
 struct Outputs {
@@ -101,17 +89,30 @@ inline constexpr int64_t kPanelScratch = 3;
 using ManyTokens = void(const WeightRows& w, const Int8Matrix& x, uint8_t* scratch,
                         Outputs y) noexcept;
 
+/// Kinds of weights that kernels multiply with few tokens.
+enum class FewPath : uint8_t {
+  kBytes,        ///< 8-bit codes
+  kNibbles,      ///< 4-bit codes
+  kQuads4,       ///< 2:4 by ranks, of which the kept columns alone are multiplied, codes of 4 bits
+  kQuads8,       ///< and of 8
+  kMaskedBytes,  ///< behind a bitmask; up to kMaskedSlack bytes past codes and mask are read
+  kMaskedNibbles,
+};
+inline constexpr int kFewPaths = 6;
+
+/// Products with few tokens, whose inputs are laid out so. Without a function for masked rows they
+/// are expanded and taken as dense ones.
+struct FewTokens {
+  const InputRecords* inputs = nullptr;
+  void (*run)(const WeightRows& w, const Int8Records& x, Outputs y) noexcept = nullptr;
+};
+
 /// One instruction set's products of packed rows with inputs.
 struct PackedMatmulRow {
   const char* name;
-  /// 8-bit codes; `wide`: a code of the inputs may be -128.
-  void (*bytes)(const WeightRows& w, const Int8Records& natural, bool wide, Outputs y) noexcept;
-  /// 4-bit codes.
-  void (*nibbles)(const WeightRows& w, const Int8Records& halves, Outputs y) noexcept;
-  /// 2:4 by ranks, codes of 4 and 8 bits. The kept columns alone are multiplied.
-  void (*quads4)(const WeightRows& w, const Int8Records& quads4, Outputs y) noexcept;
-  void (*quads8)(const WeightRows& w, const Int8Records& quads8, Outputs y) noexcept;
-  /// The same four for many tokens.
+  FewTokens few_tokens[kFewPaths];
+  const FewTokens& few(FewPath path) const { return few_tokens[static_cast<int>(path)]; }
+  /// The first four of them with many tokens.
   ManyTokens *many_bytes, *many_nibbles, *many_quads4, *many_quads8;
   /// Whether 8-bit codes of weights meet Int8Matrix::shifted, as 4-bit ones do, and not `wide`.
   bool many_bytes_shifted;

@@ -1,7 +1,6 @@
 #pragma once
 
 // For ISA files only: internal linkage throughout.
-#include "kernels/matmul/quantize_inputs_avx2.h"
 #include "kernels/matmul/vector_rows.h"
 
 namespace scant {
@@ -39,10 +38,12 @@ struct FloatProduct {
   }
 };
 
-template <typename S, typename Panels, typename Decode>
-struct PackedMatmulBody {
-  static void bytes(const WeightRows& w, const Int8Records& x, bool wide, Outputs y) noexcept {
-    wide ? all_tokens<S, ByteStep<S, true>>(w, x, y) : all_tokens<S, ByteStep<S, false>>(w, x, y);
+/// Products with few tokens by vectors of 32 bytes.
+template <typename S>
+struct VectorRows {
+  static void bytes(const WeightRows& w, const Int8Records& x, Outputs y) noexcept {
+    x.lowest ? all_tokens<S, ByteStep<S, true>>(w, x, y)
+             : all_tokens<S, ByteStep<S, false>>(w, x, y);
   }
   static void nibbles(const WeightRows& w, const Int8Records& x, Outputs y) noexcept {
     w.two_complement ? all_tokens<S, NibbleStep<S, NibbleValues::kTwoComplement>>(w, x, y)
@@ -53,26 +54,6 @@ struct PackedMatmulBody {
   }
   static void quads8(const WeightRows& w, const Int8Records& x, Outputs y) noexcept {
     all_tokens<S, Quad8Step<S>>(w, x, y);
-  }
-  static constexpr PackedMatmulRow row(const char* name) {
-    return {name,
-            bytes,
-            nibbles,
-            quads4,
-            quads8,
-            Panels::bytes,
-            Panels::nibbles,
-            Panels::quads4,
-            Panels::quads8,
-            Panels::kShiftedBytes,
-            QuantizeInputsAvx2::run,
-            Decode::scales,
-            Decode::expand_nibbles,
-            Decode::expand_bytes,
-            Decode::split,
-            Decode::join,
-            Decode::replace,
-            FloatProduct<S>::run};
   }
 };
 

@@ -8,9 +8,6 @@
 namespace scant {
 namespace {
 
-/// Bytes of codes ahead of those in use that are asked for: rows follow each other.
-inline constexpr int64_t kPrefetchAhead = 4096;
-
 /// Rows times kTokens tokens, one row at a time: a second one would be a second stream to read.
 template <typename S, typename Step, int kTokens>
 struct RowProduct {
@@ -18,7 +15,7 @@ struct RowProduct {
   using Block = typename Step::Block;
 
   struct Row {
-    const uint8_t* codes;
+    typename Step::Cursor cursor;
     const uint8_t* positions;
     const float* scales;
   };
@@ -29,11 +26,10 @@ struct RowProduct {
 
   // Step i, of group `group` of scales. kPer: columns per scale; 0: one for several steps.
   template <int kPer, int kStep>
-  static void add(const typename Step::Constants& constants, const Row& row, const Inputs& x,
-                  int64_t i, int64_t group, const Block& block, F (&total)[kTokens]) {
-    const uint8_t* codes = row.codes + i * Step::kCodeBytes;
-    S::prefetch(codes + kPrefetchAhead);
-    const auto decoded = Step::template decode<kStep>(constants, codes, block);
+  static void add(const typename Step::Constants& constants, Row& row, const Inputs& x, int64_t i,
+                  int64_t group, const Block& block, F (&total)[kTokens]) {
+    const auto decoded =
+        Step::template decode<kStep>(constants, row.cursor.at(constants, i), block);
 #pragma GCC unroll 2
     for (int v = 0; v < Step::kVectors; ++v) {
       F scale;
@@ -52,9 +48,9 @@ struct RowProduct {
   }
 
   template <int kPer>
-  static void run(const WeightRows& w, const typename Step::Constants& constants, const Row& row,
+  static void run(const WeightRows& w, const typename Step::Constants& constants, Row& row,
                   const Inputs& x, F (&total)[kTokens]) {
-    const int64_t per_group = kPer == 0 ? w.group / Step::kColumns : 1;
+    const int64_t per_group = kPer == 0 ? w.scale_columns / Step::kColumns : 1;
     int64_t group = 0;
     int64_t inside = 0;  // steps of the group that are done
     const auto step_is_done = [&] {
@@ -81,24 +77,25 @@ struct RowProduct {
     }
   }
 
+  /// With the columns per scale that there are: one of `kPer` or whole steps.
+  template <int kFirst, int... kPer>
+  static void run_any(const WeightRows& w, const typename Step::Constants& constants, Row& row,
+                      const Inputs& x, F (&total)[kTokens]) {
+    if constexpr (kFirst < Step::kColumns) {
+      if (w.scale_columns == kFirst) return run<kFirst>(w, constants, row, x, total);
+      if constexpr (sizeof...(kPer) > 0) return run_any<kPer...>(w, constants, row, x, total);
+    }
+    run<0>(w, constants, row, x, total);
+  }
+
   static void all_rows(const WeightRows& w, const Inputs& x, Outputs out) {
     const typename Step::Constants constants(w);
     for (int64_t r = 0; r < w.rows; ++r) {
-      const Row row = {w.codes + r * w.code_stride, w.positions + r * w.position_stride,
-                       w.scales + r * w.scale_stride};
+      Row row = {typename Step::Cursor(w, r), w.positions + r * w.position_stride,
+                 w.scales + r * w.scale_stride};
       F total[kTokens];
       for (int t = 0; t < kTokens; ++t) total[t] = S::zero();
-      switch (w.step) {
-        case ScaleStep::kGroup:
-          run<0>(w, constants, row, x, total);
-          break;
-        case ScaleStep::k32:
-          run<32>(w, constants, row, x, total);
-          break;
-        case ScaleStep::k16:
-          run<16>(w, constants, row, x, total);
-          break;
-      }
+      run_any<16, 32, 64, 128>(w, constants, row, x, total);
       for (int t = 0; t < kTokens; ++t) out.y[t * out.stride + r] = S::sum(total[t]);
     }
   }

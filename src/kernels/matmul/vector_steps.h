@@ -10,9 +10,23 @@ namespace {
 enum class NibbleValues : uint8_t { kTwoComplement, kTable };
 
 // A step of a row is a number of columns whose codes are taken at a time. Each kind of step says
-// how codes are read (decode), what they give with a record of inputs (sums: 8 lanes of integers
-// per vector, each of as many columns), and how fine scales are laid over these lanes. kBlock steps
-// share what their positions are read into.
+// where codes come from (a cursor that is made for a row) and how they are read (decode), what they
+// give with a record of inputs (sums: lanes of integers, each of as many columns), and how fine
+// scales are laid over these lanes. kBlock steps share what their positions are read into.
+
+/// Codes as they are stored, so many bytes per step.
+template <typename S, int64_t kBytes>
+struct StoredCodes {
+  using Codes = const uint8_t*;
+  const uint8_t* row;
+  StoredCodes(const WeightRows& w, int64_t r) : row(w.codes + r * w.code_stride) {}
+  template <typename Constants>
+  Codes at(const Constants&, int64_t step) const {
+    const uint8_t* codes = row + step * kBytes;
+    S::prefetch_ahead(codes);
+    return codes;
+  }
+};
 
 /// Where there are no positions.
 struct NoPositions {
@@ -42,7 +56,8 @@ template <typename S, NibbleValues kValues>
 struct NibbleStep : NoPositions {
   using V = typename S::V;
   using F = typename S::F;
-  static constexpr int64_t kColumns = 64, kCodeBytes = 32;
+  static constexpr int64_t kColumns = 64;
+  using Cursor = StoredCodes<S, 32>;
   static constexpr int64_t kRecord = kHalvesRecord;
   static constexpr int kVectors = 1;
   struct Decoded {
@@ -67,7 +82,7 @@ struct NibbleStep : NoPositions {
   static V sums(const Decoded& w, const uint8_t* record, int) {
     const V product = S::dot2(w.even, S::load(record), w.odd, S::load(record + 32));
     const V bias = S::load(record + 64);
-    return S::sub32(product, kValues == NibbleValues::kTable ? S::twice32(bias) : bias);
+    return S::add32(product, kValues == NibbleValues::kTable ? S::twice32(bias) : bias);
   }
   static F input_scales(const uint8_t* record, int) { return S::load_floats(record + 96); }
   template <int kPer>
@@ -81,7 +96,8 @@ template <typename S, bool kWide>
 struct ByteStep : NoPositions {
   using V = typename S::V;
   using F = typename S::F;
-  static constexpr int64_t kColumns = 64, kCodeBytes = 64;
+  static constexpr int64_t kColumns = 64;
+  using Cursor = StoredCodes<S, 64>;
   static constexpr int64_t kRecord = kNaturalRecord;
   static constexpr int kVectors = 2;
   struct Decoded {
@@ -113,7 +129,8 @@ template <typename S>
 struct Quad4Step : QuadPositions<S, false> {
   using V = typename S::V;
   using F = typename S::F;
-  static constexpr int64_t kColumns = 128, kCodeBytes = 32;
+  static constexpr int64_t kColumns = 128;
+  using Cursor = StoredCodes<S, 32>;
   static constexpr int64_t kRecord = kQuads4Record;
   static constexpr int kVectors = 1;
   struct Decoded {
@@ -152,7 +169,8 @@ template <typename S>
 struct Quad8Step : QuadPositions<S, true> {
   using V = typename S::V;
   using F = typename S::F;
-  static constexpr int64_t kColumns = 128, kCodeBytes = 64;
+  static constexpr int64_t kColumns = 128;
+  using Cursor = StoredCodes<S, 64>;
   static constexpr int64_t kRecord = kQuads8Record;
   static constexpr int kVectors = 2;
   struct Decoded {

@@ -1,11 +1,50 @@
-#include "kernels/matmul/int8_avx512vnni.h"
+#include "kernels/matmul/decode_avx512vbmi2.h"
+#include "kernels/matmul/masked_avx512vnni.h"
 #include "kernels/matmul/panels_avx512vnni.h"
+#include "kernels/matmul/quantize_inputs_avx2.h"
+#include "kernels/matmul/steps_avx512vnni.h"
 #include "kernels/matmul/vector_body.h"
 
 namespace scant {
+namespace {
 
-const PackedMatmulRow kPackedMatmulAvx512Vnni =
-    PackedMatmulBody<Int8Avx512Vnni, PanelsAvx512Vnni, DecodeAvx512Vbmi2>::row(
-        "packed_matmul__avx512vnni");
+template <typename Step>
+void few(const WeightRows& w, const Int8Records& x, Outputs y) noexcept {
+  all_tokens<Int8Avx512Vnni, Step>(w, x, y);
+}
+
+void few_nibbles(const WeightRows& w, const Int8Records& x, Outputs y) noexcept {
+  w.two_complement ? few<WideNibbleStep<NibbleValues::kTwoComplement>>(w, x, y)
+                   : few<WideNibbleStep<NibbleValues::kTable>>(w, x, y);
+}
+
+void few_masked_nibbles(const WeightRows& w, const Int8Records& x, Outputs y) noexcept {
+  w.two_complement ? few<MaskedStep<MaskedKind::kTwoComplement>>(w, x, y)
+                   : few<MaskedStep<MaskedKind::kTable>>(w, x, y);
+}
+
+}  // namespace
+
+const PackedMatmulRow kPackedMatmulAvx512Vnni = {
+    "packed_matmul__avx512vnni",
+    {{&kWideNaturalRecords, few<WideByteStep>},
+     {&kWideHalvesRecords, few_nibbles},
+     {&kWideQuads4Records, few<WideQuad4Step>},
+     {&kWideQuads8Records, few<WideQuad8Step>},
+     {&kWideNaturalRecords, few<MaskedStep<MaskedKind::kBytes>>},
+     {&kWideNaturalRecords, few_masked_nibbles}},
+    PanelsAvx512Vnni::bytes,
+    PanelsAvx512Vnni::nibbles,
+    PanelsAvx512Vnni::quads4,
+    PanelsAvx512Vnni::quads8,
+    PanelsAvx512Vnni::kShiftedBytes,
+    QuantizeInputsAvx2::run,
+    DecodeAvx2::scales,
+    DecodeAvx512Vbmi2::expand_nibbles,
+    DecodeAvx512Vbmi2::expand_bytes,
+    DecodeAvx2::split,
+    DecodeAvx2::join,
+    DecodeAvx2::replace,
+    FloatProduct<Int8Avx2>::run};
 
 }  // namespace scant

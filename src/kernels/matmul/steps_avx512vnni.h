@@ -1,0 +1,223 @@
+#pragma once
+
+// For ISA files only: internal linkage throughout.
+#include "kernels/matmul/int8_avx512.h"
+#include "kernels/matmul/vector_steps.h"
+
+namespace scant {
+namespace {
+
+// The steps of vector_steps.h with vectors of 64 bytes. Weights are the unsigned side where what
+// that adds depends on inputs alone: then sums begin at what their record says.
+
+/// 64 columns of 8-bit codes, 128 too large.
+struct WideByteStep : NoPositions {
+  using S = Int8Avx512Vnni;
+  using V = S::V;
+  using F = S::F;
+  static constexpr int64_t kColumns = 64;
+  using Cursor = StoredCodes<S, 64>;
+  static constexpr int64_t kRecord = kWideNaturalRecord;
+  static constexpr int kVectors = 1;
+  using Decoded = V;
+  struct Constants {
+    explicit Constants(const WeightRows&) {}
+  };
+
+  template <int kStep>
+  static Decoded decode(const Constants&, const uint8_t* codes, const NoPositions::Block&) {
+    return S::flip(S::load(codes), 0x80);
+  }
+  static V sums(const Decoded& w, const uint8_t* record, int) {
+    return S::dot(S::load(record + 64), w, S::load(record));
+  }
+  static F input_scales(const uint8_t* record, int) { return S::load_floats(record + 128); }
+  template <int kPer>
+  static F weight_scales(const float* scales, int) {
+    return S::spread<kColumns / kPer>(scales);
+  }
+};
+
+/// 128 columns of 4-bit codes, values 8 or, from the table, 16 too large.
+template <NibbleValues kValues>
+struct WideNibbleStep : NoPositions {
+  using S = Int8Avx512Vnni;
+  using V = S::V;
+  using F = S::F;
+  static constexpr int64_t kColumns = 128;
+  using Cursor = StoredCodes<S, 64>;
+  static constexpr int64_t kRecord = kWideHalvesRecord;
+  static constexpr int kVectors = 1;
+  struct Decoded {
+    V even, odd;
+  };
+  struct Constants {
+    V table;
+    explicit Constants(const WeightRows& w) : table(S::add8(S::table(w.values), S::set8(16))) {}
+  };
+
+  template <int kStep>
+  static Decoded decode(const Constants& constants, const uint8_t* codes,
+                        const NoPositions::Block&) {
+    if constexpr (kValues == NibbleValues::kTwoComplement) {
+      const V biased = S::flip(S::load(codes), 0x88);
+      return {S::low_nibbles(biased), S::high_nibbles(biased)};
+    }
+    const V both = S::load(codes);
+    return {S::lookup(constants.table, S::low_nibbles(both)),
+            S::lookup(constants.table, S::high_nibbles(both))};
+  }
+  static V sums(const Decoded& w, const uint8_t* record, int) {
+    const V bias = S::load(record + 128);
+    const V start = kValues == NibbleValues::kTable ? S::twice32(bias) : bias;
+    return S::dot(S::dot(start, w.even, S::load(record)), w.odd, S::load(record + 64));
+  }
+  static F input_scales(const uint8_t* record, int) { return S::load_floats(record + 192); }
+  template <int kPer>
+  static F weight_scales(const float* scales, int) {
+    return S::spread<kColumns / kPer>(scales);
+  }
+};
+
+/// 2:4 by ranks (formats/layouts/n_of_m.h): a block is two steps of 64 quads. kPaired: in the order
+/// that low_pairs and high_pairs turn into that of the codes.
+template <bool kPaired>
+struct WideQuadPositions {
+  using V = __m512i;
+  static constexpr int64_t kBlock = 2, kPositionBytes = 8;
+  /// As Avx512Choice, a bit of each byte per step.
+  struct Block {
+    V bit0, first_not_0, second_not_1, second_3;
+
+    static Block of(V bit0, V bit1, V bit2) {
+      constexpr int k0 = 0xf0, k1 = 0xcc, k2 = 0xaa;  // what the instruction calls its operands
+      return {bit0, _mm512_ternarylogic_epi64(bit0, bit1, bit2, (k2 | (~k0 & k1)) & 0xff),
+              _mm512_ternarylogic_epi64(bit0, bit1, bit2, k0 | k1 | k2),
+              _mm512_ternarylogic_epi64(bit0, bit1, bit2, k2 | (k0 & k1))};
+    }
+  };
+
+  /// Bit k of byte j of `plane`'s 16 is one of quad 16 i + j, i = 2 (k % 4) + k / 4.
+  static V plane(const uint8_t* sixteen) {
+    Int8Avx512Vnni::prefetch_positions(sixteen);
+    const V all = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(sixteen)));
+    if constexpr (!kPaired) return all;
+    constexpr int64_t kLow = 0x0706050403020100, kHigh = 0x0f0e0d0c0b0a0908;
+    return _mm512_shuffle_epi8(
+        all, _mm512_setr_epi64(kLow, kLow, kHigh, kHigh, kLow, kLow, kHigh, kHigh));
+  }
+  static constexpr int64_t bit_of(int step, int eighth) {
+    const int quad = kPaired ? eighth / 2 * 8 + eighth % 2 * 32 : eighth * 8;
+    return 0x0101010101010101 << (quad / 16 % 2 * 4 + 2 * step + quad / 32);
+  }
+  template <int kStep>
+  static V bits() {
+    return _mm512_setr_epi64(bit_of(kStep, 0), bit_of(kStep, 1), bit_of(kStep, 2), bit_of(kStep, 3),
+                             bit_of(kStep, 4), bit_of(kStep, 5), bit_of(kStep, 6), bit_of(kStep, 7));
+  }
+  static Block block(const uint8_t* positions, int64_t plane_bytes) {
+    return Block::of(plane(positions), plane(positions + plane_bytes),
+                     plane(positions + 2 * plane_bytes));
+  }
+  /// Of a single step, past the last whole block: bits are in order.
+  static Block last_block(const uint8_t* positions, int64_t plane_bytes) {
+    const auto plane = [&](int64_t index) {
+      uint64_t bits;
+      __builtin_memcpy(&bits, positions + index * plane_bytes, sizeof bits);
+      if constexpr (kPaired) {
+        const __m128i both = _mm_cvtsi64_si128(static_cast<int64_t>(bits));
+        bits = static_cast<uint64_t>(
+            _mm_cvtsi128_si64(_mm_unpacklo_epi8(both, _mm_srli_epi64(both, 32))));
+      }
+      return _mm512_movm_epi8(bits);
+    };
+    return Block::of(plane(0), plane(1), plane(2));
+  }
+  template <int kStep>
+  static Avx512Choice choice(const Block& block) {
+    const V step = bits<kStep>();
+    return {_mm512_test_epi8_mask(block.bit0, step), _mm512_test_epi8_mask(block.first_not_0, step),
+            _mm512_test_epi8_mask(block.second_not_1, step),
+            _mm512_test_epi8_mask(block.second_3, step)};
+  }
+};
+
+/// 256 columns of 2:4 with 4-bit codes: byte q of the codes holds both kept weights of quad q.
+struct WideQuad4Step : WideQuadPositions<false> {
+  using S = Int8Avx512Vnni;
+  using F = S::F;
+  static constexpr int64_t kColumns = 256;
+  using Cursor = StoredCodes<S, 64>;
+  static constexpr int64_t kRecord = kWideQuads4Record;
+  static constexpr int kVectors = 1;
+  struct Decoded {
+    Avx512Choice choice;
+    V first, second, start;
+  };
+  struct Constants {
+    V table;
+    explicit Constants(const WeightRows& w) : table(S::table(w.values)) {}
+  };
+
+  template <int kStep>
+  static Decoded decode(const Constants& constants, const uint8_t* codes, const Block& block) {
+    const V both = S::load(codes);
+    const V first = S::lookup(constants.table, S::low_nibbles(both));
+    const V second = S::lookup(constants.table, S::high_nibbles(both));
+    return {choice<kStep>(block), first, second, S::minus_sum128(S::add8(first, second))};
+  }
+  static V sums(const Decoded& w, const uint8_t* record, int) {
+    const V x1 = S::load(record + 64);
+    const V x2 = S::load(record + 128);
+    const V first = S::first(w.choice, S::load(record), x1, x2);
+    const V second = S::second(w.choice, x1, x2, S::load(record + 192));
+    return S::dot(S::dot(w.start, first, w.first), second, w.second);
+  }
+  static F input_scales(const uint8_t* record, int) { return S::load_floats(record + 256); }
+  template <int kPer>
+  static F weight_scales(const float* scales, int) {
+    return S::spread<kColumns / kPer>(scales);
+  }
+};
+
+/// 256 columns of 2:4 with 8-bit codes: two bytes per quad.
+struct WideQuad8Step : WideQuadPositions<true> {
+  using S = Int8Avx512Vnni;
+  using F = S::F;
+  static constexpr int64_t kColumns = 256;
+  using Cursor = StoredCodes<S, 128>;
+  static constexpr int64_t kRecord = kWideQuads8Record;
+  static constexpr int kVectors = 2;
+  struct Decoded {
+    Avx512Choice choice;
+    V half[2], start[2];
+  };
+  struct Constants {
+    explicit Constants(const WeightRows&) {}
+  };
+
+  template <int kStep>
+  static Decoded decode(const Constants&, const uint8_t* codes, const Block& block) {
+    S::prefetch_ahead(codes + 64);
+    const V low = S::load(codes), high = S::load(codes + 64);
+    return {choice<kStep>(block), {low, high}, {S::minus_sum128(low), S::minus_sum128(high)}};
+  }
+  static V sums(const Decoded& w, const uint8_t* record, int i) {
+    const V x1 = S::load(record + 64);
+    const V x2 = S::load(record + 128);
+    const V first = S::first(w.choice, S::load(record), x1, x2);
+    const V second = S::second(w.choice, x1, x2, S::load(record + 192));
+    return S::dot(w.start[i], i == 0 ? S::low_pairs(first, second) : S::high_pairs(first, second),
+                  w.half[i]);
+  }
+  static F input_scales(const uint8_t* record, int i) {
+    return S::load_floats(record + 256 + 64 * i);
+  }
+  template <int kPer>
+  static F weight_scales(const float* scales, int i) {
+    return S::spread<128 / kPer>(scales + i * (128 / kPer));
+  }
+};
+
+}  // namespace
+}  // namespace scant
