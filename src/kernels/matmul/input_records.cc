@@ -31,8 +31,8 @@ void natural(const int8_t* codes, const float* scales, uint8_t* record) noexcept
 
 void wide_natural(const int8_t* codes, const float* scales, uint8_t* record) noexcept {
   std::memcpy(record, codes, 64);
-  put_sums(codes, 16, 4, -128, record + 64);
-  put_scales(scales, 16, 4, record + 128);
+  put_sums(codes, 4, 16, -128, record + 64);
+  put_scales(scales, 2, 32, record + 80);
 }
 
 template <int64_t kLanes>

@@ -6,9 +6,9 @@
 namespace scant {
 
 /// How inputs of few tokens are laid out as int8: one run of records per token. Past the last
-/// column stand zeros, so that kernels take whole records. x_i is codes[i] times the scale of its 32
-/// columns, and scales are laid out as the lanes of a vector of sums need them: each lane holds the
-/// scale of the columns that it sums.
+/// column stand zeros, so that kernels take whole records. x_i is codes[i] times the scale of its
+/// 32 columns, and scales are laid out as the lanes of a vector of sums need them: each lane holds
+/// the scale of the columns that it sums.
 struct InputRecords {
   int64_t columns;  ///< of a record
   int64_t bytes;
@@ -36,12 +36,15 @@ extern const InputRecords kNaturalRecords, kHalvesRecords, kQuads4Records, kQuad
 
 // For vectors of 64 bytes, 16 lanes:
 //
-//   natural   per 64 columns  | 64 codes | 16 int32: -128 times the sum of 4 columns | 16 scales |
+//   natural   per 64 columns  | 64 codes | 4 int32: -128 times the sum of 16 columns each |
+//                             | 2 scales | 8 bytes unused |: with 11008 columns no more than half
+//                             of a first-level cache
 //   halves    per 128 columns | as above, 64 codes each, 16 int32, 16 scales |
 //   quads4    per 256 columns | as above, 64 bytes each, 16 scales |
-//   quads8    per 256 columns | as above, plus 128, quads in the order 0-7, 32-39, 8-15, 40-47, ... |
+//   quads8    per 256 columns | as above, plus 128, quads in the order 0-7, 32-39, 8-15, 40-47, ...
+//   |
 //                             | 32 scales |
-inline constexpr int64_t kWideNaturalRecord = 192;
+inline constexpr int64_t kWideNaturalRecord = 96;
 inline constexpr int64_t kWideHalvesRecord = 256;
 inline constexpr int64_t kWideQuads4Record = 320;
 inline constexpr int64_t kWideQuads8Record = 384;

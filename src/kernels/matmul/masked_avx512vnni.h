@@ -1,8 +1,7 @@
 #pragma once
 
 // For ISA files only: internal linkage throughout.
-#include "kernels/matmul/int8_avx512.h"
-#include "kernels/matmul/vector_steps.h"
+#include "kernels/matmul/steps_avx512vnni.h"
 
 namespace scant {
 namespace {
@@ -74,28 +73,13 @@ struct MaskedCodes {
 };
 
 template <MaskedKind kKind>
-struct MaskedStep : NoPositions {
-  using S = Int8Avx512Vnni;
-  using V = S::V;
-  using F = S::F;
-  static constexpr int64_t kColumns = 64;
+struct MaskedStep : NoPositions, NaturalSums {
   using Cursor = MaskedCodes<kKind>;
   using Constants = typename Cursor::Constants;
-  static constexpr int64_t kRecord = kWideNaturalRecord;
-  static constexpr int kVectors = 1;
-  using Decoded = V;
 
   template <int kStep>
-  static Decoded decode(const Constants&, V columns, const NoPositions::Block&) {
+  static V decode(const Constants&, V columns, const NoPositions::Block&) {
     return columns;
-  }
-  static V sums(const Decoded& w, const uint8_t* record, int) {
-    return S::dot(S::load(record + 64), w, S::load(record));
-  }
-  static F input_scales(const uint8_t* record, int) { return S::load_floats(record + 128); }
-  template <int kPer>
-  static F weight_scales(const float* scales, int) {
-    return S::spread<kColumns / kPer>(scales);
   }
 };
 

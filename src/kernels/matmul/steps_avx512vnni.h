@@ -10,31 +10,39 @@ namespace {
 // The steps of vector_steps.h with vectors of 64 bytes. Weights are the unsigned side where what
 // that adds depends on inputs alone: then sums begin at what their record says.
 
-/// 64 columns of 8-bit codes, 128 too large.
-struct WideByteStep : NoPositions {
+/// What 64 columns of values that are 128 too large give with a record of inputs in their order.
+struct NaturalSums {
   using S = Int8Avx512Vnni;
   using V = S::V;
   using F = S::F;
-  static constexpr int64_t kColumns = 64;
-  using Cursor = StoredCodes<S, 64>;
-  static constexpr int64_t kRecord = kWideNaturalRecord;
+  static constexpr int64_t kColumns = 64, kRecord = kWideNaturalRecord;
   static constexpr int kVectors = 1;
-  using Decoded = V;
+
+  static V sums(V w, const uint8_t* record, int) {
+    // A sum of 16 columns in one of their lanes.
+    const V start = _mm512_maskz_broadcast_i32x4(
+        0x8421, _mm_loadu_si128(reinterpret_cast<const __m128i*>(record + 64)));
+    return S::dot(start, w, S::load(record));
+  }
+  static F input_scales(const uint8_t* record, int) {
+    return S::spread<2>(reinterpret_cast<const float*>(record + 80));
+  }
+  template <int kPer>
+  static F weight_scales(const float* scales, int) {
+    return S::spread<kColumns / kPer>(scales);
+  }
+};
+
+/// 64 columns of 8-bit codes.
+struct WideByteStep : NoPositions, NaturalSums {
+  using Cursor = StoredCodes<S, 64>;
   struct Constants {
     explicit Constants(const WeightRows&) {}
   };
 
   template <int kStep>
-  static Decoded decode(const Constants&, const uint8_t* codes, const NoPositions::Block&) {
+  static V decode(const Constants&, const uint8_t* codes, const NoPositions::Block&) {
     return S::flip(S::load(codes), 0x80);
-  }
-  static V sums(const Decoded& w, const uint8_t* record, int) {
-    return S::dot(S::load(record + 64), w, S::load(record));
-  }
-  static F input_scales(const uint8_t* record, int) { return S::load_floats(record + 128); }
-  template <int kPer>
-  static F weight_scales(const float* scales, int) {
-    return S::spread<kColumns / kPer>(scales);
   }
 };
 
@@ -100,7 +108,8 @@ struct WideQuadPositions {
   /// Bit k of byte j of `plane`'s 16 is one of quad 16 i + j, i = 2 (k % 4) + k / 4.
   static V plane(const uint8_t* sixteen) {
     Int8Avx512Vnni::prefetch_positions(sixteen);
-    const V all = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(sixteen)));
+    const V all =
+        _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(sixteen)));
     if constexpr (!kPaired) return all;
     constexpr int64_t kLow = 0x0706050403020100, kHigh = 0x0f0e0d0c0b0a0908;
     return _mm512_shuffle_epi8(
@@ -113,7 +122,8 @@ struct WideQuadPositions {
   template <int kStep>
   static V bits() {
     return _mm512_setr_epi64(bit_of(kStep, 0), bit_of(kStep, 1), bit_of(kStep, 2), bit_of(kStep, 3),
-                             bit_of(kStep, 4), bit_of(kStep, 5), bit_of(kStep, 6), bit_of(kStep, 7));
+                             bit_of(kStep, 4), bit_of(kStep, 5), bit_of(kStep, 6),
+                             bit_of(kStep, 7));
   }
   static Block block(const uint8_t* positions, int64_t plane_bytes) {
     return Block::of(plane(positions), plane(positions + plane_bytes),
