@@ -29,10 +29,9 @@ void natural(const int8_t* codes, const float* scales, uint8_t* record) noexcept
   put_scales(scales, 8, 8, record + 64);
 }
 
-void wide_natural(const int8_t* codes, const float* scales, uint8_t* record) noexcept {
-  std::memcpy(record, codes, 64);
-  put_sums(codes, 4, 16, -128, record + 64);
-  put_scales(scales, 2, 32, record + 80);
+void wide_shifted(const int8_t* codes, const float* scales, uint8_t* record) noexcept {
+  for (int64_t i = 0; i < 64; ++i) record[i] = static_cast<uint8_t>(codes[i] + 128);
+  put_scales(scales, 2, 32, record + 64);
 }
 
 template <int64_t kLanes>
@@ -77,7 +76,7 @@ const InputRecords kHalvesRecords = {64, kHalvesRecord, halves<8>};
 const InputRecords kQuads4Records = {128, kQuads4Record, quads4<8>};
 const InputRecords kQuads8Records = {128, kQuads8Record, quads8<8, 0>};
 
-const InputRecords kWideNaturalRecords = {64, kWideNaturalRecord, wide_natural};
+const InputRecords kWideShiftedRecords = {64, kWideShiftedRecord, wide_shifted};
 const InputRecords kWideHalvesRecords = {128, kWideHalvesRecord, halves<16>};
 const InputRecords kWideQuads4Records = {256, kWideQuads4Record, quads4<16>};
 const InputRecords kWideQuads8Records = {256, kWideQuads8Record, quads8<16, 128>};

@@ -36,19 +36,18 @@ extern const InputRecords kNaturalRecords, kHalvesRecords, kQuads4Records, kQuad
 
 // For vectors of 64 bytes, 16 lanes:
 //
-//   natural   per 64 columns  | 64 codes | 4 int32: -128 times the sum of 16 columns each |
-//                             | 2 scales | 8 bytes unused |: with 11008 columns no more than half
-//                             of a first-level cache
+//   shifted   per 64 columns  | 64 codes plus 128 | 2 scales | 8 bytes unused |: 11008 columns take
+//                             half of a first-level cache
 //   halves    per 128 columns | as above, 64 codes each, 16 int32, 16 scales |
 //   quads4    per 256 columns | as above, 64 bytes each, 16 scales |
 //   quads8    per 256 columns | as above, plus 128, quads in the order 0-7, 32-39, 8-15, 40-47, ...
 //   |
 //                             | 32 scales |
-inline constexpr int64_t kWideNaturalRecord = 96;
+inline constexpr int64_t kWideShiftedRecord = 80;
 inline constexpr int64_t kWideHalvesRecord = 256;
 inline constexpr int64_t kWideQuads4Record = 320;
 inline constexpr int64_t kWideQuads8Record = 384;
-extern const InputRecords kWideNaturalRecords, kWideHalvesRecords, kWideQuads4Records,
+extern const InputRecords kWideShiftedRecords, kWideHalvesRecords, kWideQuads4Records,
     kWideQuads8Records;
 
 }  // namespace scant

@@ -10,7 +10,7 @@ namespace {
 enum class MaskedKind : uint8_t { kBytes, kTwoComplement, kTable };
 
 /// Codes behind a bitmask, 64 columns at a time: the next codes are expanded to where bits of the
-/// mask are set, among values that are zero but for the 128 that all are too large.
+/// mask are set, zeros between them.
 template <MaskedKind kKind>
 struct MaskedCodes {
   using V = __m512i;
@@ -22,8 +22,7 @@ struct MaskedCodes {
 
   struct Constants {
     V table;
-    explicit Constants(const WeightRows& w)
-        : table(_mm512_add_epi8(Int8Avx512Vnni::table(w.values), _mm512_set1_epi8(-128))) {}
+    explicit Constants(const WeightRows& w) : table(Int8Avx512Vnni::table(w.values)) {}
   };
 
   MaskedCodes(const WeightRows& w, int64_t r)
@@ -48,14 +47,12 @@ struct MaskedCodes {
   }
 
   V values(const Constants& constants) const {
-    if constexpr (kKind == MaskedKind::kBytes) {
-      return _mm512_xor_si512(_mm512_loadu_si512(first()), _mm512_set1_epi8(-128));
-    }
+    if constexpr (kKind == MaskedKind::kBytes) return _mm512_loadu_si512(first());
     if constexpr (kKind == MaskedKind::kTwoComplement) {
       constexpr int k0 = 0xf0, k1 = 0xcc, k2 = 0xaa;  // what the instruction calls its operands
-      const V above_lowest = _mm512_ternarylogic_epi64(nibbles(), _mm512_set1_epi8(8),
-                                                       _mm512_set1_epi8(15), (k0 ^ k1) & k2);
-      return _mm512_add_epi8(above_lowest, _mm512_set1_epi8(128 - 8));
+      const V eight = _mm512_set1_epi8(8);
+      return _mm512_sub_epi8(
+          _mm512_ternarylogic_epi64(nibbles(), eight, _mm512_set1_epi8(15), (k0 ^ k1) & k2), eight);
     }
     // The table repeats every 16 bytes, so that what stands above a code is ignored.
     return _mm512_permutexvar_epi8(nibbles(), constants.table);
@@ -66,20 +63,24 @@ struct MaskedCodes {
     __builtin_memcpy(&kept, mask + 8 * step, sizeof kept);
     if (kKind == MaskedKind::kBytes || step % 4 == 0) Int8Avx512Vnni::prefetch_ahead(first());
     if (step % 8 == 0) Int8Avx512Vnni::prefetch_positions(mask + 8 * step);
-    const V columns = _mm512_mask_expand_epi8(_mm512_set1_epi8(-128), kept, values(constants));
+    // Into a register of zeros: the form that writes zeros itself waits, on Zen 4, for what the
+    // register held before.
+    V zeros = _mm512_setzero_si512();
+    asm("" : "+v"(zeros));
+    const V columns = _mm512_mask_expand_epi8(zeros, kept, values(constants));
     place += static_cast<uint64_t>(__builtin_popcountll(kept));
     return columns;
   }
 };
 
 template <MaskedKind kKind>
-struct MaskedStep : NoPositions, NaturalSums {
+struct MaskedStep : NoPositions, ShiftedSums {
   using Cursor = MaskedCodes<kKind>;
   using Constants = typename Cursor::Constants;
 
   template <int kStep>
-  static V decode(const Constants&, V columns, const NoPositions::Block&) {
-    return columns;
+  static Decoded decode(const Constants&, V columns, const NoPositions::Block&) {
+    return decoded(columns);
   }
 };
 

@@ -7,25 +7,26 @@
 namespace scant {
 namespace {
 
-// The steps of vector_steps.h with vectors of 64 bytes. Weights are the unsigned side where what
-// that adds depends on inputs alone: then sums begin at what their record says.
+// The steps of vector_steps.h with vectors of 64 bytes. One side of a product is unsigned: weights
+// of 4 bits, as what that adds is part of the inputs' record, and else inputs.
 
-/// What 64 columns of values that are 128 too large give with a record of inputs in their order.
-struct NaturalSums {
+/// What 64 columns of 8-bit values give with a record of inputs that are 128 too large.
+struct ShiftedSums {
   using S = Int8Avx512Vnni;
   using V = S::V;
   using F = S::F;
-  static constexpr int64_t kColumns = 64, kRecord = kWideNaturalRecord;
+  static constexpr int64_t kColumns = 64, kRecord = kWideShiftedRecord;
   static constexpr int kVectors = 1;
+  struct Decoded {
+    V values, start;
+  };
 
-  static V sums(V w, const uint8_t* record, int) {
-    // A sum of 16 columns in one of their lanes.
-    const V start = _mm512_maskz_broadcast_i32x4(
-        0x8421, _mm_loadu_si128(reinterpret_cast<const __m128i*>(record + 64)));
-    return S::dot(start, w, S::load(record));
+  static Decoded decoded(V values) { return {values, S::minus_sum128(values)}; }
+  static V sums(const Decoded& w, const uint8_t* record, int) {
+    return S::dot(w.start, S::load(record), w.values);
   }
   static F input_scales(const uint8_t* record, int) {
-    return S::spread<2>(reinterpret_cast<const float*>(record + 80));
+    return S::spread<2>(reinterpret_cast<const float*>(record + 64));
   }
   template <int kPer>
   static F weight_scales(const float* scales, int) {
@@ -34,15 +35,15 @@ struct NaturalSums {
 };
 
 /// 64 columns of 8-bit codes.
-struct WideByteStep : NoPositions, NaturalSums {
+struct WideByteStep : NoPositions, ShiftedSums {
   using Cursor = StoredCodes<S, 64>;
   struct Constants {
     explicit Constants(const WeightRows&) {}
   };
 
   template <int kStep>
-  static V decode(const Constants&, const uint8_t* codes, const NoPositions::Block&) {
-    return S::flip(S::load(codes), 0x80);
+  static Decoded decode(const Constants&, const uint8_t* codes, const NoPositions::Block&) {
+    return decoded(S::load(codes));
   }
 };
 

@@ -27,12 +27,12 @@ void few_masked_nibbles(const WeightRows& w, const Int8Records& x, Outputs y) no
 
 const PackedMatmulRow kPackedMatmulAvx512Vnni = {
     "packed_matmul__avx512vnni",
-    {{&kWideNaturalRecords, few<WideByteStep>},
+    {{&kWideShiftedRecords, few<WideByteStep>},
      {&kWideHalvesRecords, few_nibbles},
      {&kWideQuads4Records, few<WideQuad4Step>},
      {&kWideQuads8Records, few<WideQuad8Step>},
-     {&kWideNaturalRecords, few<MaskedStep<MaskedKind::kBytes>>},
-     {&kWideNaturalRecords, few_masked_nibbles}},
+     {&kWideShiftedRecords, few<MaskedStep<MaskedKind::kBytes>>},
+     {&kWideShiftedRecords, few_masked_nibbles}},
     PanelsAvx512Vnni::bytes,
     PanelsAvx512Vnni::nibbles,
     PanelsAvx512Vnni::quads4,
