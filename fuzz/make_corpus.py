@@ -50,6 +50,11 @@ def packed_seeds():
     for key, value in {"shape": [0], "layout": "spiral", "format": "int9", "dtype": "I8", "transposed": 3,
                        "pattern": "9:4", "element": "int5", "granularity": 4}.items():
         seeds[f"bad-{key}"] = json.dumps({**sound, key: value}).encode() + b"\n"
+    ordered = {"element": "int4", "granularity": "g2", "format": "int4:g2", "layout": "dense", "shape": [2, 4],
+               "dtype": "F32", "column_order": True}
+    body = bytes([0x21] * 4) + struct.pack("<4f", 1, 2, 3, 4)
+    seeds["ordered"] = json.dumps(ordered).encode() + b"\n" + body + struct.pack("<4i", 2, 0, 3, 1)
+    seeds["ordered_twice"] = json.dumps(ordered).encode() + b"\n" + body + struct.pack("<4i", 2, 0, 2, 1)
     seeds["missing"] = b"{}\n"
     seeds["list"] = b"[]"
     mask = {"element": "int4", "granularity": "channel", "format": "int4", "layout": "bitmask", "pattern": "50%",

@@ -93,7 +93,7 @@ class PackedFolder final : public Checkpoint {
   }
 
   const std::string& path() const override { return folder_->path(); }
-  std::string_view container() const override { return "packed safetensors"; }
+  std::string_view container() const override { return kPackedContainer; }
   const json& config() const override { return config_; }
   const std::vector<StoredTensor>& tensors() const override { return table_.tensors(); }
   const StoredTensor* find(std::string_view name) const override { return table_.find(name); }
@@ -205,17 +205,23 @@ std::string packed_part_tensor(const std::string& tensor, PackedPart part) {
 DType packed_part_dtype(const PackedSpec& spec, PackedPart part) {
   switch (part) {
     case PackedPart::kScales:
-      break;
+      return scale_dtype(spec.format.scale_storage);
     case PackedPart::kConstants:
       return DType::kF32;
     case PackedPart::kColumnFactors:
       return DType::kF16;
+    case PackedPart::kColumnOrder:
+      return DType::kI32;
     case PackedPart::kPositions:
     case PackedPart::kCodes:
     case PackedPart::kZeroPoints:
-      return DType::kU8;
+      break;
   }
-  switch (spec.format.scale_storage) {
+  return DType::kU8;
+}
+
+DType scale_dtype(ScaleStorage storage) {
+  switch (storage) {
     case ScaleStorage::kF32:
       return DType::kF32;
     case ScaleStorage::kBF16:
@@ -241,6 +247,7 @@ nlohmann::ordered_json packed_entry_json(const PackedEntry& entry) {
   json["shape"] = entry.shape;
   if (entry.transposed) json["transposed"] = true;
   if (entry.spec.column_factors) json["column_factors"] = true;
+  if (entry.spec.column_order) json["column_order"] = true;
   json["dtype"] = dtype_name(entry.dtype);
   return json;
 }
@@ -280,6 +287,7 @@ PackedEntry packed_entry(const nlohmann::json& json, const std::string& where) {
   }
   entry.spec.layout = text_of(json, "layout", where);
   entry.spec.column_factors = flag("column_factors");
+  entry.spec.column_order = flag("column_order");
   const auto dtype = parse_dtype(text_of(json, "dtype", where));
   if (!dtype || !is_weight_dtype(*dtype)) {
     throw Error(where, "dtype is not one of F32, F16, BF16");

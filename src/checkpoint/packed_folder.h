@@ -3,6 +3,7 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 
 #include "checkpoint/checkpoint.h"
 #include "formats/packed.h"
@@ -11,6 +12,9 @@ namespace scant {
 
 /// The version of packed folders that is written, and the newest that is read.
 inline constexpr int kPackedFormatVersion = 1;
+
+/// As `scant inspect` calls such a folder.
+inline constexpr std::string_view kPackedContainer = "packed safetensors";
 
 /// How one tensor of a packed folder is stored (docs/formats/packed.md).
 struct PackedEntry {
@@ -24,6 +28,8 @@ struct PackedEntry {
 std::string packed_part_tensor(const std::string& tensor, PackedPart part);
 /// The type under which a part is stored, so that other tools can read scales.
 DType packed_part_dtype(const PackedSpec& spec, PackedPart part);
+/// The type of stored scales; U8 for E8M0 (exponent + 127).
+DType scale_dtype(ScaleStorage storage);
 
 /// The object "quantization_config" of config.json: quant_method "scant", format_version, and
 /// `tensors` by name. packed_entry() reads back what packed_entry_json() wrote; it throws Error

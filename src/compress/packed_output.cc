@@ -14,7 +14,8 @@ PackedEntry packed_entry_of(const PlannedLayer& layer, const StoredTensor& store
                 .layout = layer.size.layout,
                 .rows = layer.info.outputs,
                 .cols = layer.info.inputs,
-                .column_factors = layer.size.column_factors > 0};
+                .column_factors = layer.size.column_factors > 0,
+                .column_order = layer.size.column_order > 0};
   entry.shape = stored.shape;
   entry.transposed = layer.info.transposed;
   entry.dtype = stored.dtype.value_or(DType::kF32);

@@ -22,6 +22,7 @@ Json size_json(const StoredSize& size) {
           {"zero_points", size.zero_points},
           {"constants", size.constants},
           {"column_factors", size.column_factors},
+          {"column_order", size.column_order},
           {"padding", size.padding}};
 }
 

@@ -10,6 +10,7 @@ BlockScale choose_scale(const NumberFormat& format, const BlockStatistics& stati
           return {};
         } else {
           const BlockCodec<T> codec(element, format);
+          if (format.rules().two_level) return {codec.tensor_scale(statistics.absmax()), 0};
           return best_scale(codec, format.mse, statistics, 1.0f, [&](BlockScale effective) {
             double sum = 0.0;
             for (int64_t r = 0; r < values.rows; ++r) {

@@ -35,7 +35,7 @@ BlockScale best_scale(const BlockCodec<T>& codec, bool search, const BlockStatis
 }
 
 /// What quantize() would choose for one block of which `statistics` are known in full and `values`
-/// are a sample, over which `:mse` searches. For formats with codes and one level of scales.
+/// are a sample, over which `:mse` searches. For formats with codes; of NVFP4 the tensor scale.
 BlockScale choose_scale(const NumberFormat& format, const BlockStatistics& statistics,
                         ConstMatrixView values = {});
 

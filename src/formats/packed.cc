@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <utility>
 
 #include "core/dtype.h"
@@ -46,6 +47,10 @@ const LayoutFunctions& functions_of(const PackedSpec& spec) {
   if (found == nullptr) {
     throw Error("layout",
                 fmt::format("there is no {}; expected one of {}", quoted_part(spec.layout), known));
+  }
+  const bool groups = spec.format.granularity.kind == Granularity::Kind::kGroup;
+  if (spec.column_order && (spec.pattern || spec.column_factors || !groups)) {
+    throw Error("column_order", "belongs to dense matrices in groups, without column factors");
   }
   if (const auto reason = found->refusal(spec.format, spec.pattern ? &*spec.pattern : nullptr)) {
     throw Error("layout", fmt::format("{} cannot hold this: {}", spec.layout, *reason));
@@ -180,6 +185,24 @@ void check_scales(const PackedMatrix& matrix) {
   }
 }
 
+/// The part as numbers. Throws Error unless every column is there once.
+std::vector<int32_t> checked_order(std::span<const std::byte> part) {
+  std::vector<int32_t> order(part.size() / sizeof(int32_t));
+  if (!order.empty()) std::memcpy(order.data(), part.data(), part.size());
+  std::vector<bool> seen(order.size(), false);
+  for (size_t place = 0; place < order.size(); ++place) {
+    const int32_t column = order[place];
+    if (column < 0 || std::cmp_greater_equal(column, order.size()) ||
+        seen[static_cast<size_t>(column)]) {
+      throw Error("", fmt::format("the column order has {} at place {}; expected each of the {} "
+                                  "columns once",
+                                  column, place, order.size()));
+    }
+    seen[static_cast<size_t>(column)] = true;
+  }
+  return order;
+}
+
 struct OwnedParts {
   std::array<std::vector<std::byte>, kPackedParts> bytes;
   PackedMatrix::Parts views() const {
@@ -189,7 +212,7 @@ struct OwnedParts {
   }
 };
 
-/// Scales, zero points, constants and column factors in the places of the layout.
+/// Scales, zero points, constants, column factors and order in the places of the layout.
 void write_scales(const PackedSpec& spec, const QuantizedMatrix& quantized, OwnedParts& parts) {
   const LayoutFunctions& layout = functions_of(spec);
   const auto sizes = packed_part_bytes(spec);
@@ -222,6 +245,8 @@ void write_scales(const PackedSpec& spec, const QuantizedMatrix& quantized, Owne
   for (size_t c = 0; c < quantized.column_factors.size(); ++c) {
     write_scale(factors, static_cast<int64_t>(c), ScaleStorage::kF16, quantized.column_factors[c]);
   }
+  auto& order = parts.bytes[static_cast<size_t>(PackedPart::kColumnOrder)];
+  if (!order.empty()) std::memcpy(order.data(), quantized.column_order.data(), order.size());
 }
 
 void check_mask(const QuantizedMatrix& quantized, const Mask* mask,
@@ -246,7 +271,7 @@ void check_mask(const QuantizedMatrix& quantized, const Mask* mask,
 
 std::string_view packed_part_name(PackedPart part) {
   constexpr std::array<std::string_view, kPackedParts> kNames = {
-      "positions", "codes", "scales", "zero_points", "constants", "column_factors"};
+      "positions", "codes", "scales", "zero_points", "constants", "column_factors", "column_order"};
   return kNames[static_cast<size_t>(part)];
 }
 
@@ -258,12 +283,14 @@ std::array<int64_t, kPackedParts> packed_part_bytes(const PackedSpec& spec) {
           extent.scales * bytes_of(format.scale_bits()),
           bytes_of(extent.scales * format.zero_point_bits()),
           format.tensor_scale_count(spec.rows) * static_cast<int64_t>(sizeof(float)),
-          spec.column_factors ? 2 * spec.cols : 0};
+          spec.column_factors ? 2 * spec.cols : 0,
+          spec.column_order ? static_cast<int64_t>(sizeof(int32_t)) * spec.cols : 0};
 }
 
 StoredSize PackedSpec::size() const {
   StoredSize size = functions_of(*this).size(stored_matrix(*this));
   if (column_factors) size.column_factors = 2 * cols;
+  if (column_order) size.column_order = static_cast<int64_t>(sizeof(int32_t)) * cols;
   return size;
 }
 
@@ -276,6 +303,7 @@ PackedMatrix::PackedMatrix(PackedSpec spec, const Parts& parts, std::shared_ptr<
   index_ = layout_->index(view_of(spec_, parts_, nullptr));
   check_scales(*this);
   check_codes(*this);
+  order_ = checked_order(part(PackedPart::kColumnOrder));
 }
 
 int64_t PackedMatrix::bytes() const {
@@ -337,7 +365,8 @@ void PackedMatrix::unpack_rows(int64_t begin, MatrixView out) const {
               for (int64_t c = b * width; c < std::min(spec_.cols, (b + 1) * width); ++c) {
                 const auto at = static_cast<size_t>(c);
                 const float value = codec.value(static_cast<uint8_t>(codes[at]), block);
-                values[c] = keep[at] != 0 ? value : 0.0f;
+                const size_t column = order_.empty() ? at : static_cast<size_t>(order_[at]);
+                values[column] = keep[at] != 0 ? value : 0.0f;
               }
             }
           }
@@ -357,7 +386,8 @@ PackedMatrix pack(const QuantizedMatrix& quantized, const Mask* mask,
                   .layout = std::string(layout),
                   .rows = quantized.rows,
                   .cols = quantized.cols,
-                  .column_factors = !quantized.column_factors.empty()};
+                  .column_factors = !quantized.column_factors.empty(),
+                  .column_order = !quantized.column_order.empty()};
   if (layout.empty()) {
     spec.layout = stored_size(spec.rows, spec.cols, spec.format, pattern, spec.kept()).layout;
   }

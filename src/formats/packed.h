@@ -26,10 +26,11 @@ enum class PackedPart : uint8_t {
   kScales,
   kZeroPoints,
   kConstants,
-  kColumnFactors
+  kColumnFactors,
+  kColumnOrder
 };
-inline constexpr size_t kPackedParts = 6;
-/// "positions", "codes", "scales", "zero_points", "constants", "column_factors".
+inline constexpr size_t kPackedParts = 7;
+/// "positions", "codes", "scales", "zero_points", "constants", "column_factors", "column_order".
 std::string_view packed_part_name(PackedPart part);
 
 /// What a stored matrix is, apart from its bytes.
@@ -40,6 +41,9 @@ struct PackedSpec {
   int64_t rows = 0;
   int64_t cols = 0;
   bool column_factors = false;  ///< a float16 factor per column after decoding
+  /// Columns are stored in another order, an int32 each (act-order, desc_act): groups are runs of
+  /// stored columns. Only dense matrices in groups, without column factors, have one.
+  bool column_order = false;
 
   /// Weights whose codes are stored, apart from what fills ragged blocks.
   int64_t kept() const { return pattern ? pattern->most_kept(rows, cols) : rows * cols; }
@@ -66,8 +70,9 @@ class PackedMatrix {
 
   /// Takes bytes that `owner` keeps alive and checks all that a reader relies on: sizes, positions
   /// (ranks in range, positions rising, counts as the pattern says), codes that the element has,
-  /// scales that keep values finite. Throws Error saying which part is wrong. Reads positions,
-  /// scales and, where an element does not use all of them, codes; plain values are not looked at.
+  /// scales that keep values finite, an order that has every column. Throws Error saying which part
+  /// is wrong. Reads positions, scales and, where an element does not use all of them, codes; plain
+  /// values are not looked at.
   PackedMatrix(PackedSpec spec, const Parts& parts, std::shared_ptr<const void> owner);
 
   const PackedSpec& spec() const { return spec_; }
@@ -80,10 +85,11 @@ class PackedMatrix {
   int64_t bytes() const;
 
   /// The code of each weight of a row in its low bits (the zero code where pruned; the bits of the
-  /// value for fp32, bf16, fp16) and whether it is kept. `codes` and `keep`: cols values each.
+  /// value for fp32, bf16, fp16) and whether it is kept. `codes` and `keep`: cols values each, in
+  /// the order that is stored.
   void read_row(int64_t row, std::span<uint32_t> codes, std::span<uint8_t> keep) const;
   /// What codes of block `block` of `row` are multiplied by: stored scale times tensor scale.
-  /// Blocks are those of the number format, counted within the row.
+  /// Blocks are those of the number format, counted within the row as it is stored.
   BlockScale scale(int64_t row, int64_t block) const;
   /// The same without the tensor scale: what the file holds; a scale of 0 where a block has none.
   BlockScale stored_scale(int64_t row, int64_t block) const;
@@ -91,9 +97,11 @@ class PackedMatrix {
   float tensor_scale() const;
   /// Factor of a column; 1 without column factors.
   float column_factor(int64_t col) const;
+  /// The column that stands at each place of the stored rows; empty: its own.
+  std::span<const int32_t> column_order() const { return order_; }
 
-  /// Values of rows [begin, begin + out.rows): exactly what was simulated. Any layout; the plain
-  /// definition that kernels are compared with.
+  /// Values of rows [begin, begin + out.rows), every column at its own place: exactly what was
+  /// simulated. Any layout; the plain definition that kernels are compared with.
   void unpack_rows(int64_t begin, MatrixView out) const;
 
  private:
@@ -102,6 +110,7 @@ class PackedMatrix {
   std::shared_ptr<const void> owner_;
   const LayoutFunctions* layout_;
   PackedIndex index_;
+  std::vector<int32_t> order_;
 };
 
 /// Packs codes and scales (or plain values) in the smallest layout that can hold them, or in the

@@ -118,6 +118,39 @@ TEST(Packed, ColumnFactorsAreStoredAndApplied) {
   EXPECT_EQ(packed.bytes(), packed.spec().size().total());
 }
 
+/// Any order of kCols columns.
+std::vector<int32_t> shuffled_columns() {
+  std::vector<int32_t> order;
+  for (int32_t c = 0; c < kCols; ++c) order.push_back(static_cast<int32_t>(c * 35 % kCols));
+  return order;
+}
+
+TEST(Packed, AColumnOrderIsStoredAndPutsEveryColumnAtItsPlace) {
+  for (const char* spelling : {"int4:g16", "int3:g32:asym", "nvfp4"}) {
+    Sample sample(weights(spelling), std::nullopt);
+    const Matrix stored = Matrix::copy_of(sample.values.view());
+    sample.quantized.column_order = shuffled_columns();
+    dequantize(sample.quantized, sample.values.view());
+    for (int64_t c = 0; c < kCols; ++c) {
+      EXPECT_EQ(sample.values(1, c * 35 % kCols), stored(1, c)) << spelling;
+    }
+    const PackedMatrix packed = sample.packed();
+    expect_same_bits(packed, sample.values);
+    EXPECT_EQ(packed.part(PackedPart::kColumnOrder).size(), 4u * kCols);
+    EXPECT_EQ(packed.bytes(), packed.spec().size().total());
+  }
+}
+
+TEST(Packed, OnlyDenseMatricesInGroupsHaveAColumnOrder) {
+  for (const auto& [spelling, pattern] : {std::pair{"int4:g16", "2:4"}, {"int4", ""}}) {
+    const bool dense = *pattern == '\0';
+    Sample sample(weights(spelling),
+                  dense ? std::nullopt : std::optional(SparsityPattern::parse(pattern)));
+    sample.quantized.column_order = shuffled_columns();
+    EXPECT_THROW(sample.packed(), Error) << spelling;
+  }
+}
+
 TEST(Packed, AMaskThatKeepsFewerIsFilledUp) {
   for (const char* spelling : {"2:4", "50%", "50%:block=4x8", "50%:cols"}) {
     SCOPED_TRACE(spelling);
@@ -217,6 +250,17 @@ TEST(Packed, ScalesThatAreNotFiniteAreRefused) {
   damaged.part(PackedPart::kScales)[0] = std::byte{0xc0};
   damaged.part(PackedPart::kScales)[1] = std::byte{0x7f};
   EXPECT_THAT(damaged.message(), HasSubstr("the scale of row 0, block 0 is nan"));
+}
+
+TEST(Packed, OrdersThatLackAColumnAreRefused) {
+  Sample sample(weights("int4:g16"), std::nullopt);
+  sample.quantized.column_order = shuffled_columns();
+  for (const auto& [first, message] : {std::pair{35, "has 35 at place 1; expected each of the 83"},
+                                       {83, "has 83 at place 0; expected each of the 83"}}) {
+    Damaged damaged(sample.packed());
+    damaged.part(PackedPart::kColumnOrder)[0] = static_cast<std::byte>(first);
+    EXPECT_THAT(damaged.message(), HasSubstr(message));
+  }
 }
 
 TEST(Packed, PartsOfAnotherSizeAreRefused) {

@@ -92,7 +92,9 @@ class MatrixCodec {
       result_.scales.resize(blocks);
       if (format.rules().zero_point) result_.zero_points.resize(blocks);
       result_.tensor_scales.resize(static_cast<size_t>(format.tensor_scale_count(values.rows)));
-      if (result_.tensor_scales.size() == 1 && format.role == Role::kWeight) {
+      if (options.tensor_scale) {
+        std::ranges::fill(result_.tensor_scales, *options.tensor_scale);
+      } else if (result_.tensor_scales.size() == 1 && format.role == Role::kWeight) {
         result_.tensor_scales[0] = codec_.tensor_scale(matrix_statistics().absmax());
       }
       if (format.granularity.kind == Kind::kTensor) choose_tensor_block();
@@ -108,7 +110,8 @@ class MatrixCodec {
   void row(int64_t r, Put&& put) {
     const NumberFormat& format = result_.format;
     const bool choose = options_.scales_from == nullptr && format.granularity.kind != Kind::kTensor;
-    if (choose && !result_.tensor_scales.empty() && format.role == Role::kActivation) {
+    const bool per_row = format.role == Role::kActivation && !options_.tensor_scale;
+    if (choose && per_row && !result_.tensor_scales.empty()) {
       const BlockStatistics whole = codec_.statistics(segment(r, 0, values_.cols));
       result_.tensor_scales[static_cast<size_t>(r)] = codec_.tensor_scale(whole.absmax());
     }
@@ -279,7 +282,11 @@ void dequantize(const QuantizedMatrix& quantized, MatrixView out) {
             for (int64_t begin = 0; begin < out.cols; begin += step) {
               const int64_t end = begin + std::min(step, out.cols - begin);
               const BlockScale scale = quantized.block_scale(r, quantized.block_of(r, begin));
-              for (int64_t c = begin; c < end; ++c) out(r, c) = codec.value(codes[c], scale);
+              for (int64_t c = begin; c < end; ++c) {
+                const bool moved = !quantized.column_order.empty();
+                const int64_t to = moved ? quantized.column_order[static_cast<size_t>(c)] : c;
+                out(r, to) = codec.value(codes[c], scale);
+              }
             }
           }
         }

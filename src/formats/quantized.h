@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -26,6 +27,9 @@ struct QuantizedMatrix {
   /// What some methods multiply columns by after decoding: one per column, as stored (float16);
   /// empty: 1.
   std::vector<float> column_factors;
+  /// The column that stands at each place of the codes, so that groups are runs of columns in
+  /// another order (act-order, desc_act); empty: its own.
+  std::vector<int32_t> column_order;
   Matrix plain;  ///< the values themselves for fp32, bf16, fp16
 
   int64_t blocks_per_row() const;  ///< 1 for :channel and :token; 0 for :tensor and plain formats
@@ -46,6 +50,8 @@ struct QuantizeOptions {
   /// One weight >= 0 per column: scales are searched, as by `:mse` in every format with codes, for
   /// the least weighted sum of squared errors. Empty: all 1, and no search without `:mse`.
   std::span<const float> importance = {};
+  /// NVFP4's second level, measured beforehand; nothing: from the values. Larger ones saturate.
+  std::optional<float> tensor_scale = {};
   uint64_t seed = 0;    ///< for `:stoch`
   uint64_t stream = 0;  ///< for `:stoch`: distinguishes tensors
 };
@@ -59,7 +65,8 @@ void check_finite(ConstMatrixView values, Context* context);
 QuantizedMatrix quantize(ConstMatrixView values, const NumberFormat& format,
                          const QuantizeOptions& options, Context& context);
 
-/// code times scale (times the column's factor) in float32, per value. `out` has the same shape.
+/// code times scale (times the column's factor) in float32, per value, every column at its own
+/// place. `out` has the same shape.
 void dequantize(const QuantizedMatrix& quantized, MatrixView out);
 
 /// values -> dequantize(quantize(values)), in place, row by row and without codes: what activations

@@ -19,9 +19,11 @@ struct StoredSize {
   int64_t zero_points = 0;
   int64_t constants = 0;       ///< per-tensor constants (NVFP4's float32, ...)
   int64_t column_factors = 0;  ///< float16 each, where a method stores them
+  int64_t column_order = 0;    ///< int32 each, where a method stores them
   int64_t padding = 0;         ///< what fills rows or blocks up to whole bytes
   int64_t total() const {
-    return codes + positions + scales + zero_points + constants + column_factors + padding;
+    return codes + positions + scales + zero_points + constants + column_factors + column_order +
+           padding;
   }
   double bits_per_weight() const {
     return 8.0 * static_cast<double>(total()) / static_cast<double>(weights);

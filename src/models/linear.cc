@@ -21,11 +21,19 @@ void add_dense(const DenseTerm& term, MatrixView sum) {
   }
 }
 
+/// In which its weight takes inputs; empty: as they are.
+std::span<const int32_t> column_order(const PackedTerm& term) {
+  return term.weight->matrix().column_order();
+}
+
 void add_dense(const PackedTerm& term, MatrixView sum) {
   Matrix row(1, sum.cols);
+  const auto order = column_order(term);
   for (int64_t r = 0; r < sum.rows; ++r) {
     term.weight->decode_rows(r, row.view());
-    for (int64_t c = 0; c < sum.cols; ++c) sum(r, c) += row(0, c);
+    for (int64_t c = 0; c < sum.cols; ++c) {
+      sum(r, order.empty() ? c : order[static_cast<size_t>(c)]) += row(0, c);
+    }
   }
 }
 
@@ -87,8 +95,10 @@ class PreparedPool {
       if (job.prepared != nullptr || !std::ranges::any_of(job.layer->terms, is_packed)) continue;
       std::vector<const MatmulWeight*> readers;
       PreparedInputs& inputs = pool_.emplace_back();
+      const auto order = order_of(*job.layer);
       for (Job& other : jobs) {
         if (other.x.data != job.x.data || mode(other) != mode(job)) continue;
+        if (!std::ranges::equal(order_of(*other.layer), order)) continue;
         other.prepared = &inputs;
         for (const LinearTerm& term : other.layer->terms) {
           if (const auto* packed = std::get_if<PackedTerm>(&term)) {
@@ -96,10 +106,11 @@ class PreparedPool {
           }
         }
       }
+      const ConstMatrixView x = order.empty() ? job.x : gathered(job.x, order);
       if (mode(job) == PackedInputs::kFloat) {
-        inputs.set_floats(job.x);
+        inputs.set_floats(x);
       } else {
-        inputs.set_int8(job.x, readers);
+        inputs.set_int8(x, readers);
       }
     }
   }
@@ -108,7 +119,22 @@ class PreparedPool {
   static PackedInputs mode(const Job& job) {
     return job.layer->activation ? PackedInputs::kFloat : job.layer->packed_inputs;
   }
+  /// That of its packed terms, which share it.
+  static std::span<const int32_t> order_of(const LinearLayer& layer) {
+    const auto term = std::ranges::find_if(layer.terms, is_packed);
+    if (term == layer.terms.end()) return {};
+    return column_order(std::get<PackedTerm>(*term));
+  }
+  ConstMatrixView gathered(ConstMatrixView x, std::span<const int32_t> order) {
+    Matrix& copy = gathered_.emplace_back(x.rows, x.cols);
+    for (int64_t r = 0; r < x.rows; ++r) {
+      float* to = copy.row(r);
+      for (const int32_t column : order) *to++ = x.row(r)[column];
+    }
+    return copy.view();
+  }
   std::deque<PreparedInputs> pool_;  // which stay where they are
+  std::deque<Matrix> gathered_;      // these, too
 };
 
 // Outputs that one thread computes at a time: for one token enough weights to be worth a wake-up

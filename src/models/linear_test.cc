@@ -151,6 +151,44 @@ TEST(Linear, APackedTermIsWhatItEvaluatesTo) {
   EXPECT_EQ(largest_difference(packed_weight, dense_weight(std::move(layer.dense))), 0.0f);
 }
 
+TEST(Linear, InputsMeetAColumnOrderInItsOrder) {
+  ThreadPool pool(1);
+  Context context{pool};
+  LinearLayer dense = layer_of(48, 96, 0, true), packed = layer_of(48, 96, 0, true);
+  LinearLayer plain = packed;
+  const auto format = NumberFormat::parse("int4:g32", Role::kWeight);
+  QuantizedMatrix quantized = quantize(random_matrix(48, 96, 70).view(), format, {}, context);
+  plain.terms.emplace_back(
+      PackedTerm{std::make_shared<const MatmulWeight>(pack(quantized, nullptr, std::nullopt))});
+  for (int32_t c = 0; c < 96; ++c) quantized.column_order.push_back(c * 35 % 96);
+  Matrix values(48, 96);
+  dequantize(quantized, values.view());
+  const PackedMatrix matrix = pack(quantized, nullptr, std::nullopt);
+  dense.terms.emplace_back(DenseTerm{std::move(values)});
+  packed.terms.emplace_back(PackedTerm{std::make_shared<const MatmulWeight>(matrix)});
+  const std::vector<LinearLayer> layers = {packed, plain, dense};
+  for (const PackedInputs mode : {PackedInputs::kFloat, PackedInputs::kInt8}) {
+    packed.packed_inputs = mode;
+    for (const int64_t tokens : {1, 40}) {
+      const Matrix x = random_matrix(tokens, 96, 71);
+      Matrix y(tokens, 48), expected_y(tokens, 48), plain_y(tokens, 48);
+      linear(packed, x.view(), y.view());
+      linear(dense, x.view(), expected_y.view());
+      EXPECT_LT(largest_difference(y, expected_y), mode == PackedInputs::kFloat ? 1e-4f : 0.5f);
+      // The same inputs for layers with and without an order.
+      std::vector<Matrix> ys;
+      std::vector<MatrixView> views;
+      for (size_t i = 0; i < layers.size(); ++i) ys.emplace_back(tokens, 48);
+      for (Matrix& one : ys) views.push_back(one.view());
+      linear_shared(layers, x.view(), views);
+      linear(plain, x.view(), plain_y.view());
+      EXPECT_LT(largest_difference(ys[0], expected_y), 1e-4f);
+      EXPECT_EQ(largest_difference(ys[1], plain_y), 0.0f);
+    }
+  }
+  EXPECT_EQ(largest_difference(dense_weight(packed), dense_weight(dense)), 0.0f);
+}
+
 TEST(Linear, PackedTermsGiveTheSameOnAnyNumberOfThreadsAndWhenTheyShareInputs) {
   for (const PackedInputs mode : {PackedInputs::kFloat, PackedInputs::kInt8}) {
     std::vector<LinearLayer> layers;

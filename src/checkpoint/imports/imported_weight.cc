@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "checkpoint/tensor_table.h"
 #include "core/error.h"
@@ -13,8 +14,31 @@
 
 namespace scant {
 
+namespace {
+
+/// The columns of group 0, then of group 1, and so on; empty unless each group has `size` of them
+/// (the last one: what is left).
+std::vector<int32_t> order_by_group(std::span<const int32_t> group_of, int64_t size) {
+  std::vector<int32_t> order(group_of.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, {},
+                           [&](int32_t column) { return group_of[static_cast<size_t>(column)]; });
+  for (size_t place = 0; place < order.size(); ++place) {
+    const int32_t group = group_of[static_cast<size_t>(order[place])];
+    if (group != static_cast<int64_t>(place) / size) return {};
+  }
+  return order;
+}
+
+}  // namespace
+
 ImportedCodes::ImportedCodes(PackedEntry entry, std::vector<int32_t> group_of)
-    : entry_(std::move(entry)), group_of_(std::move(group_of)) {}
+    : entry_(std::move(entry)), group_of_(std::move(group_of)) {
+  const Granularity& granularity = spec().format.granularity;
+  if (group_of_.empty() || granularity.kind != Granularity::Kind::kGroup) return;
+  order_ = order_by_group(group_of_, granularity.size);
+  entry_.spec.column_order = !order_.empty();
+}
 
 int64_t ImportedCodes::groups_in_row() const {
   const Granularity& granularity = spec().format.granularity;
@@ -50,7 +74,7 @@ void ImportedCodes::read_rows(int64_t begin, MatrixView out) const {
 }
 
 std::shared_ptr<const PackedMatrix> ImportedCodes::packed() const {
-  if (!group_of_.empty()) return nullptr;
+  if (entry() == nullptr) return nullptr;
   const std::lock_guard lock(mutex_);
   if (auto known = packed_.lock()) return known;
   QuantizedMatrix matrix;
@@ -58,11 +82,15 @@ std::shared_ptr<const PackedMatrix> ImportedCodes::packed() const {
   matrix.rows = spec().rows;
   matrix.cols = spec().cols;
   matrix.codes.resize(static_cast<size_t>(matrix.rows * matrix.cols));
+  matrix.column_order = order_;
   std::vector<uint32_t> codes(static_cast<size_t>(matrix.cols));
   for (int64_t r = 0; r < matrix.rows; ++r) {
     read_codes(r, codes);
-    std::ranges::transform(codes, matrix.codes.begin() + r * matrix.cols,
-                           [](uint32_t code) { return static_cast<uint8_t>(code); });
+    uint8_t* to = matrix.codes.data() + r * matrix.cols;
+    for (size_t place = 0; place < codes.size(); ++place) {
+      const size_t column = order_.empty() ? place : static_cast<size_t>(order_[place]);
+      to[place] = static_cast<uint8_t>(codes[column]);
+    }
   }
   const bool one = matrix.format.granularity.kind == Granularity::Kind::kTensor;
   for (int64_t r = 0; r < (one ? 1 : matrix.rows); ++r) {

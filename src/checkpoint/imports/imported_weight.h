@@ -28,7 +28,7 @@ class ImportedWeight {
   /// Values of rows [begin, begin + out.rows). Thread-safe.
   virtual void read_rows(int64_t begin, MatrixView out) const = 0;
   /// The same as codes and scales; null where scant has no such number format (blocks of several
-  /// rows, groups of columns that do not follow each other).
+  /// rows, groups of other sizes than the format's).
   virtual const PackedEntry* entry() const { return nullptr; }
   virtual std::shared_ptr<const PackedMatrix> packed() const { return nullptr; }
 };
@@ -37,12 +37,15 @@ class ImportedWeight {
 /// they stand.
 class ImportedCodes : public ImportedWeight {
  public:
-  /// `group_of`: of each column the group whose scale it has; empty: groups follow each other as
-  /// the format says.
+  /// `group_of`: of each column the group whose scale it has (act-order); empty: groups follow each
+  /// other as the format says. Groups that have the format's size become a column order; others
+  /// have values only.
   explicit ImportedCodes(PackedEntry entry, std::vector<int32_t> group_of = {});
 
   void read_rows(int64_t begin, MatrixView out) const override;
-  const PackedEntry* entry() const override { return group_of_.empty() ? &entry_ : nullptr; }
+  const PackedEntry* entry() const override {
+    return group_of_.size() == order_.size() ? &entry_ : nullptr;
+  }
   /// Made when it is asked for and kept while somebody holds it. Throws Error saying which code or
   /// scale is out of range.
   std::shared_ptr<const PackedMatrix> packed() const override;
@@ -61,6 +64,7 @@ class ImportedCodes : public ImportedWeight {
 
   PackedEntry entry_;
   std::vector<int32_t> group_of_;
+  std::vector<int32_t> order_;  ///< columns by their groups; empty also where these do not fit
   mutable std::mutex mutex_;
   mutable std::weak_ptr<const PackedMatrix> packed_;
 };

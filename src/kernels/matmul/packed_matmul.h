@@ -34,7 +34,8 @@ enum class MatmulPath : uint8_t {
   kQuads8,
 };
 
-/// A packed matrix and how its codes are read. Copies share the bytes.
+/// A packed matrix and how its codes are read. Where the matrix has a column order, inputs are
+/// taken in that order and rows are decoded in it. Copies share the bytes.
 class MatmulWeight {
  public:
   explicit MatmulWeight(PackedMatrix matrix);
@@ -50,7 +51,8 @@ class MatmulWeight {
   /// Whether products correct for zero points.
   bool reads_input_sums() const { return zero_points_; }
 
-  /// Values of rows [begin, begin + out.rows), as PackedMatrix::unpack_rows() but faster.
+  /// Values of rows [begin, begin + out.rows), as PackedMatrix::unpack_rows() but faster and in
+  /// the order that is stored.
   void decode_rows(int64_t begin, MatrixView out) const;
 
  private:

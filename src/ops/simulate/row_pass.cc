@@ -375,7 +375,8 @@ float RowPass::second_level_scale(int64_t r, int64_t blocks, const Scratch& scra
   }
   const int32_t absmax_bits =
       *std::max_element(scratch.absmax_bits.begin(), scratch.absmax_bits.begin() + blocks);
-  const float scale = plan.tensor_scale(std::bit_cast<float>(absmax_bits));
+  const float scale = steps_.tensor_scale ? *steps_.tensor_scale
+                                          : plan.tensor_scale(std::bit_cast<float>(absmax_bits));
   if (out_.quantized != nullptr) out_.quantized->tensor_scales[static_cast<size_t>(r)] = scale;
   return scale;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "core/context.h"
 #include "core/tensor.h"
@@ -21,6 +22,7 @@ class RowPass {
     bool quantize_first = false;
     const Mask* mask = nullptr;  ///< zeroes values before anything else
     const QuantizedMatrix* scales_from = nullptr;
+    std::optional<float> tensor_scale = {};  ///< of activations, as in QuantizeOptions
   };
   struct Outputs {
     MatrixView values;                     ///< may be the input itself; null: not wanted

@@ -110,8 +110,10 @@ QuantizedMatrix quantize_matrix(ConstMatrixView values, const NumberFormat& form
     return quantized;
   }
   QuantizedMatrix quantized;
-  const RowPass::Steps steps{
-      .plan = plan.get(), .mask = options.mask, .scales_from = options.scales_from};
+  const RowPass::Steps steps{.plan = plan.get(),
+                             .mask = options.mask,
+                             .scales_from = options.scales_from,
+                             .tensor_scale = options.tensor_scale};
   run(RowPass(values, steps, {.values = simulated, .quantized = &quantized}), values, &context);
   return quantized;
 }
@@ -124,13 +126,16 @@ void quantize_rows(ConstMatrixView values, MatrixView simulated, const NumberFor
     copy_rows(values, simulated);
     return quantize_in_place(simulated, format, options);
   }
-  const RowPass::Steps steps{
-      .plan = plan.get(), .mask = options.mask, .scales_from = options.scales_from};
+  const RowPass::Steps steps{.plan = plan.get(),
+                             .mask = options.mask,
+                             .scales_from = options.scales_from,
+                             .tensor_scale = options.tensor_scale};
   run(RowPass(values, steps, {.values = simulated}), values, nullptr);
 }
 
 void dequantize_matrix(const QuantizedMatrix& quantized, MatrixView out, Context& context) {
-  if (out.rows != quantized.rows || out.cols != quantized.cols || quantized.format.is_plain()) {
+  if (out.rows != quantized.rows || out.cols != quantized.cols || quantized.format.is_plain() ||
+      !quantized.column_order.empty()) {
     return dequantize(quantized, out);
   }
   std::array<float, 256> values{};
