@@ -187,6 +187,11 @@ void require_calibration(const CompressionPlan& plan, const Calibration* calibra
                                        kFewestRefitWindows, calibration->windows.size()));
   }
   for (const PlannedLayer& layer : plan.layers) {
+    if (plan.refit_epochs > 0 && layer.size.column_order > 0) {
+      throw Error("--refit", fmt::format("does not keep the column order that {} gives layer {}; "
+                                         "expected --quantizer gptq, or --refit 0",
+                                         layer.plan.weights.quantizer, layer.info.name));
+    }
     if (!layer.plan.changes_weights() || !needs_calibration(layer.plan.weights)) continue;
     if (calibration == nullptr) {
       throw Error("--calibration", "missing; expected a text file, which the method of layer " +

@@ -78,6 +78,13 @@ std::optional<std::string> refusal(const CompressionSpec& spec) {
         "{} chooses the codes itself; :stoch has a meaning only with rtn",
         quoted_part(spec.order == Order::kJoint && spec.pattern ? spec.joint : spec.quantizer));
   }
+  if (spec.format && spec.pattern && spec.order != Order::kJoint &&
+      find_quantizer(spec.quantizer)->column_order) {
+    return fmt::format(
+        "{} stores columns in another order, which takes no sparsity pattern; gptq "
+        "does",
+        quoted_part(spec.quantizer));
+  }
   if (spec.format) return layout_refusal(*spec.format, spec.pattern);
   return std::nullopt;
 }
@@ -150,9 +157,11 @@ StoredSize compressed_size(int64_t rows, int64_t cols, const CompressionSpec& sp
   const NumberFormat& format = spec.format ? *spec.format : plain;
   StoredSize size = stored_size(rows, cols, format, spec.pattern, kept);
   const bool is_joint = spec.pattern && spec.order == Order::kJoint;
-  if (spec.format && !is_joint && !format.is_plain() &&
-      find_quantizer(spec.quantizer)->column_factors) {
-    size.column_factors = 2 * cols;
+  if (spec.format && !is_joint && !format.is_plain()) {
+    const Quantizer& quantizer = *find_quantizer(spec.quantizer);
+    const bool groups = format.granularity.kind == Granularity::Kind::kGroup;
+    if (quantizer.column_factors) size.column_factors = 2 * cols;
+    if (quantizer.column_order && groups) size.column_order = 4 * cols;
   }
   return size;
 }

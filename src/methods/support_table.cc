@@ -37,6 +37,7 @@ std::vector<CompressionSpec> cell_specs(const std::optional<SparsityPattern>& pa
   if (!pattern && !format) return specs;
   for (const Pruner& pruner : all_pruners()) {
     for (const Quantizer& quantizer : all_quantizers()) {
+      if (pattern && quantizer.column_order) continue;  // it takes none
       for (const Order order : {Order::kSparsifyFirst, Order::kQuantizeFirst}) {
         specs.push_back({.pattern = pattern,
                          .format = format,
@@ -146,7 +147,7 @@ std::string support_table() {
       "holds\n"
       "for every pruner with every quantizer in both orders, and for every joint solver. With a\n"
       "pattern alone or a format alone there is nothing to order. `:stoch` goes with `rtn` and\n"
-      "`gain_mask` only: the others choose codes themselves.\n\n"
+      "`gain_mask` only: the others choose codes themselves. `gptq-desc-act` takes no pattern.\n\n"
       "## Methods\n\n"
       "| kind | name | needs | what it does |\n| --- | --- | --- | --- |\n";
   text += method_lines("prune", all_pruners()) + method_lines("quantize", all_quantizers()) +

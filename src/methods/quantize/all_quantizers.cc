@@ -6,8 +6,9 @@
 namespace scant {
 
 std::span<const Quantizer> all_quantizers() {
-  static const std::array kQuantizers = {rtn_quantizer(), imatrix_quantizer(), awq_quantizer(),
-                                         gptq_quantizer(), gptaq_quantizer()};
+  static const std::array kQuantizers = {rtn_quantizer(),   imatrix_quantizer(),
+                                         awq_quantizer(),   gptq_quantizer(),
+                                         gptaq_quantizer(), gptq_desc_act_quantizer()};
   return kQuantizers;
 }
 

@@ -19,6 +19,8 @@ struct Quantizer {
                               MatrixView values, Context& context);
   /// Fills QuantizedMatrix::column_factors (but not for plain formats).
   bool column_factors = false;
+  /// Fills QuantizedMatrix::column_order of formats with groups. Takes no pruned weights.
+  bool column_order = false;
 };
 
 /// Every quantizer, in the order of help and tables.
@@ -39,7 +41,10 @@ Quantizer imatrix_quantizer();
 Quantizer awq_quantizer();
 /// One sweep with compensation (GPTQ, arXiv 2210.17323), act-order and static groups.
 Quantizer gptq_quantizer();
-/// The same sweep for InputStatistics::matched_target() (GPTAQ, arXiv 2504.02692).
+/// The same sweep with groups formed in its order (`desc_act` without static groups elsewhere): one
+/// int32 per column is stored.
+Quantizer gptq_desc_act_quantizer();
+/// The same sweep as gptq for InputStatistics::matched_target() (GPTAQ, arXiv 2504.02692).
 Quantizer gptaq_quantizer();
 
 }  // namespace scant
