@@ -261,7 +261,7 @@ CompressionResult compress_to_target(const Model& model, const Recipe& recipe,
   how.overwrite = options.force;
   CompressionJob job{packed, OutputKind::kPacked, options.force, calibration, options.resume};
   job.check_plan = [&](const Model& transformed, const CompressionPlan& plan) {
-    target.check(planned_export(transformed, plan, how));
+    check_export(target, planned_export(transformed, plan, how));
   };
   CompressionResult result = compress_model(model, recipe, job, shell.context());
   shell.result(compression_text(result, shell.bold()));

@@ -67,10 +67,11 @@ std::string ActivationMethod::spelling() const {
 }
 
 std::optional<std::string> ActivationMethod::refusal(const NumberFormat& format) const {
-  if (kind == Kind::kStatic && format.granularity.kind != Granularity::Kind::kTensor) {
+  if (kind == Kind::kStatic && format.granularity.kind != Granularity::Kind::kTensor &&
+      !format.rules().two_level) {
     return fmt::format(
         "activations {} have no static scale; expected one scale for all tokens, "
-        "such as int8:tensor",
+        "such as int8:tensor or nvfp4",
         format.spelling());
   }
   if (kind == Kind::kCrossQuant &&
@@ -121,6 +122,9 @@ ActivationMethod InputQuantization::method() const {
 void InputQuantization::apply(ConstMatrixView x, MatrixView out) const {
   if (cross) return cross->quantize(x, out, format);
   if (!scale) return quantize_rows(x, out, format);
+  if (format.rules().two_level) {
+    return quantize_rows(x, out, format, {.tensor_scale = scale->scale});
+  }
   QuantizedMatrix given = given_scales(format, x);
   given.scales = {scale->scale};
   if (format.rules().zero_point) given.zero_points = {scale->zero_point};

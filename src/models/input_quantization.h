@@ -16,8 +16,8 @@ namespace scant {
 /// Where the scales of a linear layer's inputs come from.
 struct ActivationMethod {
   enum class Kind : uint8_t {
-    kDynamic,     ///< from the values, when they are there
-    kStatic,      ///< measured once on calibration text, one for all tokens
+    kDynamic,  ///< from the values, when they are there
+    kStatic,  ///< measured once on calibration text, one for all tokens (of NVFP4 the second level)
     kCrossQuant,  ///< from the token and from columns measured on calibration text
   };
   static constexpr float kDefaultAlpha = 0.15f;
@@ -57,7 +57,7 @@ class CrossScales {
 /// How the inputs of a linear layer become numbers of a format.
 struct InputQuantization {
   NumberFormat format;
-  std::optional<BlockScale> scale;           ///< static: of all values
+  std::optional<BlockScale> scale;           ///< static: of all values; of NVFP4 the tensor scale
   std::shared_ptr<const CrossScales> cross;  ///< CrossQuant
 
   InputQuantization(NumberFormat format_in) : format(std::move(format_in)) {}  // NOLINT: dynamic

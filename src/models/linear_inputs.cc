@@ -111,6 +111,7 @@ class Reader {
     if (!std::isfinite(result.scale) || result.scale < 0) {
       fail(key, "has a scale that is negative or not finite");
     }
+    if (format.rules().two_level && result.scale == 0) fail(key, "has a tensor scale of 0");
     if (!format.rules().zero_point) return result;
     const double zero = number(key, entry, "zero_point");
     if (zero < 0 || zero >= (1 << format.code_bits()) || zero != std::floor(zero)) {

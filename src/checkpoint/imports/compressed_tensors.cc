@@ -113,10 +113,10 @@ class WeightReader {
     const PackedEntry entry = entry_of();
     const ImportedPart scales = scales_part(entry);
     const ZeroPoints zero_points = zero_points_of(entry, words);
-    found_.type = entry.spec.format.spelling();
+    std::vector<int32_t> groups = groups_of_columns();
+    found_.type = entry.spec.format.spelling() + (groups.empty() ? "" : " (act-order)");
     found_.weight = std::make_shared<CompressedTensorsWeight>(
-        entry, groups_of_columns(), codes, scales.bytes, zero_points, global_scale());
-    if (found_.weight->entry() == nullptr) found_.type += " (act-order)";
+        entry, std::move(groups), codes, scales.bytes, zero_points, global_scale());
     return std::move(found_);
   }
 
@@ -288,15 +288,8 @@ class WeightReader {
   /// NVFP4: scales are divided by it.
   float global_scale() {
     if (!has("weight_global_scale")) return 1.0f;
-    const ImportedPart scale = part("weight_global_scale", {DType::kF32}, 1);
-    require_shape(folder_, scale, {1});
-    const float divisor = read_scale(scale.bytes, 0, ScaleStorage::kF32);
-    const float factor = 1.0f / divisor;
-    if (!std::isfinite(factor) || factor <= 0.0f) {
-      throw Error(where_is(folder_, folder_.require(scale.name)),
-                  fmt::format("is {}; expected a positive number", divisor));
-    }
-    return factor;
+    found_.parts.push_back(module_ + ".weight_global_scale");
+    return global_scale_factor(folder_, found_.parts.back());
   }
 
   /// From g_idx, which releases before 0.18 wrote; empty where groups follow each other.
@@ -373,6 +366,18 @@ std::vector<std::string> quantized_modules(const Checkpoint& folder) {
 }
 
 }  // namespace
+
+float global_scale_factor(const Checkpoint& folder, const std::string& tensor) {
+  const ImportedPart scale = imported_part(folder, tensor, {DType::kF32}, 1);
+  require_shape(folder, scale, {1});
+  const float divisor = read_scale(scale.bytes, 0, ScaleStorage::kF32);
+  const float factor = 1.0f / divisor;
+  if (!std::isfinite(factor) || factor <= 0.0f) {
+    throw Error(where_is(folder, folder.require(tensor)),
+                fmt::format("is {}; expected a positive number", divisor));
+  }
+  return factor;
+}
 
 FoundModel find_compressed_tensors(const Checkpoint& folder, const json& config) {
   const Groups groups(config, folder.path() + "/config.json: quantization_config");

@@ -31,9 +31,13 @@ struct CompressedTensorsGroup {
 std::vector<CompressedTensorsGroup> compressed_tensors_groups(const nlohmann::json& config,
                                                               const std::string& where);
 
+/// What the scales of NVFP4 are multiplied by: the reciprocal of this tensor of one F32. Throws
+/// Error naming it unless that is a positive number.
+float global_scale_factor(const Checkpoint& folder, const std::string& tensor);
+
 /// The entry of "activations" for a module whose inputs are quantized so; adds the tensors that it
-/// is made of to `parts`. Inputs in microscaling formats and NVFP4 are taken as scant defines them:
-/// readers choose scales of their own, which differ by at most one step.
+/// is made of to `parts`. Blocks of inputs in microscaling formats and NVFP4 are scaled as scant
+/// defines them: readers choose scales of their own, which differ by at most one step.
 nlohmann::json compressed_tensors_inputs(const Checkpoint& folder, const std::string& module,
                                          const CompressedTensorsArguments& inputs,
                                          std::vector<std::string>& parts);

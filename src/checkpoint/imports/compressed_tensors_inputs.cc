@@ -28,8 +28,13 @@ json compressed_tensors_inputs(const Checkpoint& folder, const std::string& modu
   };
   const StoredTensor* scale = take("input_scale");
   const StoredTensor* zero = take("input_zero_point");
-  take("input_global_scale");
+  const StoredTensor* global = take("input_global_scale");
   const bool own_groups = element.starts_with("mx") || element == "nvfp4";
+  if (element == "nvfp4" && global != nullptr) {
+    return {{"format", element},
+            {"method", "static"},
+            {"scale", global_scale_factor(folder, module + ".input_global_scale")}};
+  }
   if (inputs.dynamic || own_groups) {
     if (own_groups) return element;
     if (inputs.strategy == "tensor") return element + ":tensor";

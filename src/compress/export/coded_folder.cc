@@ -141,11 +141,6 @@ void check_coded(const ExportJob& job, std::string_view target) {
                                 spec.format.spelling()),
                     "the table as it was, without --head and --embeddings for a tied one");
     }
-    if (weight.entry.transposed) {
-      refuse_weight(weight, target,
-                    "is stored inputs x outputs (Conv1D), which readers do not take",
-                    "models of nn.Linear, or this one with --to dense");
-    }
     if (spec.column_factors) {
       refuse_weight(weight, target, "has a factor per column (awq), for which there is no place",
                     "the same format by another --quantizer, such as gptq or imatrix");

@@ -34,8 +34,8 @@ ExportResult write_coded_folder(const ExportJob& job, const CodedLayout& layout,
                                 const std::string& out, Context& context);
 
 /// Throws Error naming the weight for what no coded folder can hold: weights of anything but linear
-/// layers, transposed ones, column factors, elements without zero that were pruned, inputs that
-/// would be lost (dense_target.h). `target` is its name in sentences.
+/// layers, column factors, elements without zero that were pruned, inputs that would be lost
+/// (dense_target.h). `target` is its name in sentences.
 void check_coded(const ExportJob& job, std::string_view target);
 
 /// "the nearest that TARGET can hold: SPELLING"; throws it as Error of the tensor.

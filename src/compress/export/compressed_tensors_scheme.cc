@@ -82,43 +82,40 @@ CompressedTensorsScheme floats(const ExportedWeight& weight) {
           arguments(8, "float", true, format.granularity, "channel"), nullptr};
 }
 
+/// Floats in blocks of their own, as weights or inputs: NVFP4 and the microscaling formats.
+Json block_arguments(const NumberFormat& format) {
+  const bool two_level = format.rules().two_level;
+  Json json = arguments(format.code_bits(), "float", true, format.rules().granularity, "");
+  if (two_level) json["strategy"] = "tensor_group";
+  const char* scales = two_level ? "torch.float8_e4m3fn" : "torch.uint8";
+  json["scale_dtype"] = scales;
+  json["zp_dtype"] = scales;
+  return json;
+}
+
 CompressedTensorsScheme nvfp4(const ExportedWeight& weight) {
   require_own_blocks(weight);
-  CompressedTensorsScheme scheme{Layout::kString, "nvfp4-pack-quantized",
-                                 arguments(4, "float", true, {Granularity::Kind::kGroup, 16}, ""),
-                                 nullptr};
-  scheme.weights["strategy"] = "tensor_group";
-  scheme.weights["scale_dtype"] = "torch.float8_e4m3fn";
-  scheme.weights["zp_dtype"] = "torch.float8_e4m3fn";
-  return scheme;
+  return {Layout::kString, "nvfp4-pack-quantized", block_arguments(weight.entry.spec.format),
+          nullptr};
 }
 
 CompressedTensorsScheme microscaling(const ExportedWeight& weight, const MxElement& element) {
   require_own_blocks(weight);
-  const Granularity blocks{Granularity::Kind::kGroup, 32};
-  CompressedTensorsScheme scheme;
+  const Json arguments = block_arguments(weight.entry.spec.format);
   switch (element.kind) {
     case MxElement::Kind::kFp4:
-      scheme = {Layout::kString, "mxfp4-pack-quantized", arguments(4, "float", true, blocks, ""),
-                nullptr};
-      break;
+      return {Layout::kString, "mxfp4-pack-quantized", arguments, nullptr};
     case MxElement::Kind::kFp6E2M3:
-      scheme = {Layout::kString, "mxfp6-pack-quantized", arguments(6, "float", true, blocks, ""),
-                nullptr};
-      break;
+      return {Layout::kString, "mxfp6-pack-quantized", arguments, nullptr};
     case MxElement::Kind::kFp8E4M3:
-      scheme = {Layout::kFloat8, "mxfp8-quantized", arguments(8, "float", true, blocks, ""),
-                nullptr};
-      break;
+      return {Layout::kFloat8, "mxfp8-quantized", arguments, nullptr};
     case MxElement::Kind::kFp8E5M2:
     case MxElement::Kind::kFp6E3M2:
     case MxElement::Kind::kInt8:
-      refuse(weight, "is " + weight.entry.spec.format.spelling(),
-             nearest_element(weight.entry.spec.format));
+      break;
   }
-  scheme.weights["scale_dtype"] = "torch.uint8";
-  scheme.weights["zp_dtype"] = "torch.uint8";
-  return scheme;
+  refuse(weight, "is " + weight.entry.spec.format.spelling(),
+         nearest_element(weight.entry.spec.format));
 }
 
 CompressedTensorsScheme weights_scheme(const ExportedWeight& weight) {
@@ -134,7 +131,22 @@ CompressedTensorsScheme weights_scheme(const ExportedWeight& weight) {
   refuse(weight, "is " + format.spelling(), nearest_element(format));
 }
 
-/// What readers do to inputs: formats whose scales they choose as we do.
+/// Inputs in blocks of their own: NVFP4 with a measured tensor scale, MX.
+Json block_inputs(const ExportedWeight& weight) {
+  const NumberFormat& format = *weight.inputs;
+  const bool two_level = format.rules().two_level;
+  if (two_level && weight.input_method.kind != ActivationMethod::Kind::kStatic) {
+    refuse(weight,
+           "has inputs of nvfp4 with a tensor scale per token, where readers take a "
+           "measured one",
+           "--activations nvfp4 --activation-method static, or --weights-only");
+  }
+  Json json = block_arguments(format);
+  json["dynamic"] = two_level ? Json("local") : Json(true);
+  return json;
+}
+
+/// Inputs of integers and FP8, whose scales readers choose as we do.
 Json inputs_arguments(const ExportedWeight& weight) {
   const NumberFormat& format = *weight.inputs;
   const auto cannot = [&](const std::string& problem, const std::string& nearest) {
@@ -170,15 +182,35 @@ Json inputs_arguments(const ExportedWeight& weight) {
   return arguments_now;
 }
 
+/// Of inputs that stand beside such weights; nothing if readers multiply them with others only.
+bool are_blocks_beside(const NumberFormat& inputs, const NumberFormat& weights) {
+  if (inputs.mse || inputs.stochastic) return false;
+  if (inputs.rules().two_level) return weights.rules().two_level;
+  const auto* element = std::get_if<MxElement>(&inputs.element);
+  const bool known = element != nullptr && (element->kind == MxElement::Kind::kFp4 ||
+                                            element->kind == MxElement::Kind::kFp6E2M3 ||
+                                            element->kind == MxElement::Kind::kFp8E4M3);
+  return known && std::holds_alternative<MxElement>(weights.element) &&
+         inputs.granularity == inputs.rules().granularity;
+}
+
 }  // namespace
 
 CompressedTensorsScheme compressed_tensors_scheme(const ExportedWeight& weight) {
   CompressedTensorsScheme scheme = weights_scheme(weight);
   require_whole_groups(weight, kCompressedTensors);
   if (!weight.inputs) return scheme;
-  if (scheme.layout == Layout::kString || scheme.format == "mxfp8-quantized") {
-    refuse(weight, fmt::format("is {} with quantized inputs", weight.entry.spec.format.spelling()),
-           "--weights-only, or weights of int8 or fp8_e4m3");
+  const NumberFormat& format = weight.entry.spec.format;
+  if (are_blocks_beside(*weight.inputs, format)) {
+    scheme.inputs = block_inputs(weight);
+    return scheme;
+  }
+  if (format.rules().two_level || std::holds_alternative<MxElement>(format.element)) {
+    const bool two_level = format.rules().two_level;
+    refuse(weight,
+           fmt::format("is {} with inputs of {}", format.spelling(), weight.inputs->spelling()),
+           two_level ? "--activations nvfp4 --activation-method static, or --weights-only"
+                     : "--activations mxfp8_e4m3, or --weights-only");
   }
   scheme.inputs = inputs_arguments(weight);
   return scheme;

@@ -34,22 +34,6 @@ ScaleStorage storage_of(const PackedSpec& spec) {
   return plain ? storage : ScaleStorage::kBF16;
 }
 
-DType dtype_of(ScaleStorage storage) {
-  switch (storage) {
-    case ScaleStorage::kF32:
-      return DType::kF32;
-    case ScaleStorage::kBF16:
-      return DType::kBF16;
-    case ScaleStorage::kF16:
-      return DType::kF16;
-    case ScaleStorage::kE4M3:
-      return DType::kF8E4M3;
-    case ScaleStorage::kE8M0:
-      break;
-  }
-  return DType::kU8;
-}
-
 bool one_scale(const PackedSpec& spec) {
   return spec.format.granularity.kind == Granularity::Kind::kTensor;
 }
@@ -82,7 +66,7 @@ class CompressedTensorsLayout final : public CodedLayout {
     }
     const int64_t per_row = scales_per_row(spec);
     const Shape of_scales = one_scale(spec) ? Shape{1} : Shape{spec.rows, per_row};
-    add("weight_scale", dtype_of(storage_of(spec)), of_scales);
+    add("weight_scale", scale_dtype(storage_of(spec)), of_scales);
     if (spec.format.rules().two_level) add("weight_global_scale", DType::kF32, {1});
     if (spec.format.rules().zero_point) {
       if (packs_zero_points(scheme, spec)) {
@@ -93,7 +77,9 @@ class CompressedTensorsLayout final : public CodedLayout {
       }
     }
     if (scheme.layout == Scheme::Layout::kPacked) add("weight_shape", DType::kI64, {2});
-    if (weight.input_scale) {
+    if (weight.input_scale && weight.inputs->rules().two_level) {
+      add("input_global_scale", DType::kF32, {1});
+    } else if (weight.input_scale) {
       add("input_scale", DType::kF32, {1});
       if (weight.inputs->rules().zero_point) add("input_zero_point", DType::kI8, {1});
     }
@@ -114,7 +100,10 @@ class CompressedTensorsLayout final : public CodedLayout {
       const std::array<int64_t, 2> shape = {spec.rows, spec.cols};
       all.push_back(bytes_of_values(std::span<const int64_t>(shape)));
     }
-    if (weight.input_scale) {
+    if (weight.input_scale && weight.inputs->rules().two_level) {
+      const float global = 1.0f / weight.input_scale->scale;
+      all.push_back(bytes_of_values(std::span(&global, 1)));
+    } else if (weight.input_scale) {
       all.push_back(bytes_of_values(std::span<const float>(&weight.input_scale->scale, 1)));
       if (weight.inputs->rules().zero_point) {
         const int half = 1 << (weight.inputs->code_bits() - 1);
@@ -248,7 +237,14 @@ class CompressedTensorsLayout final : public CodedLayout {
 void check(const ExportJob& job) {
   check_coded(job, kCompressedTensors);
   for (const ExportedWeight& weight : job.weights) {
-    if (!weight.entry.spec.format.is_plain()) compressed_tensors_scheme(weight);
+    if (weight.entry.spec.format.is_plain()) continue;
+    if (weight.entry.transposed) {
+      refuse_weight(weight, kCompressedTensors,
+                    "is of a Conv1D (stored inputs x outputs), whose quantized form readers do not "
+                    "make: they replace nn.Linear only",
+                    "the same model --to gptq or gguf, or its values --to dense");
+    }
+    compressed_tensors_scheme(weight);
   }
 }
 
@@ -258,6 +254,14 @@ ExportResult write(const ExportJob& job, const std::string& out, Context& contex
     const NumberFormat& format = weight.entry.spec.format;
     return !format.is_plain() && !weight.inputs && format.scale_storage == ScaleStorage::kF32;
   });
+  const bool blocks = std::ranges::any_of(job.weights, [](const ExportedWeight& weight) {
+    return weight.inputs && weight.inputs->rules().storage;
+  });
+  if (blocks) {
+    result.notes.emplace_back(
+        "Inputs are scaled by blocks: readers round these scales their own way, so that single "
+        "inputs differ by a step from what scant eval computes.");
+  }
   if (wide) {
     result.notes.emplace_back(
         "Scales are F32: readers that compute in BF16 or F16 round them; :scale=bf16 in the "
@@ -274,10 +278,10 @@ std::span<const ExportRow> rows() {
                 "tensor, channel, gN; fp32, bf16, fp16", "int2 to int8, dynamic or static"},
       ExportRow{"float-quantized", "fp8_e4m3", "tensor, channel, gN; fp32, bf16, fp16",
                 "fp8_e4m3, dynamic or static"},
-      ExportRow{"nvfp4-pack-quantized", "nvfp4", "blocks of 16", "-"},
-      ExportRow{"mxfp4-pack-quantized", "mxfp4", "blocks of 32", "-"},
-      ExportRow{"mxfp6-pack-quantized", "mxfp6_e2m3", "blocks of 32", "-"},
-      ExportRow{"mxfp8-quantized", "mxfp8_e4m3", "blocks of 32", "-"},
+      ExportRow{"nvfp4-pack-quantized", "nvfp4", "blocks of 16", "nvfp4, static"},
+      ExportRow{"mxfp4-pack-quantized", "mxfp4", "blocks of 32", "mxfp4, mxfp6_e2m3, mxfp8_e4m3"},
+      ExportRow{"mxfp6-pack-quantized", "mxfp6_e2m3", "blocks of 32", "the same"},
+      ExportRow{"mxfp8-quantized", "mxfp8_e4m3", "blocks of 32", "the same"},
   };
   return kRows;
 }

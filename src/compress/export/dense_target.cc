@@ -124,13 +124,14 @@ std::span<const ExportRow> rows() {
 }  // namespace
 
 ExportTarget dense_target() {
-  return {"dense",
-          "values in plain safetensors, for everything that reads them",
-          "all that scant loads",
-          false,
-          rows,
-          check,
-          write};
+  return {.name = "dense",
+          .summary = "values in plain safetensors, for everything that reads them",
+          .models = "all that scant loads",
+          .needs_codes = false,
+          .rows = rows,
+          .check = check,
+          .write = write,
+          .column_order = true};
 }
 
 std::vector<std::byte> round_values(std::span<const float> values, DType dtype,

@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 
+#include "compress/export/coded_folder.h"
 #include "compress/export/export_target.h"
 #include "compress/packed_output.h"
 #include "core/atomic_write.h"
@@ -41,6 +43,18 @@ void refuse_dense(const Model& model, const ExportTarget& target) {
 }
 
 }  // namespace
+
+void check_export(const ExportTarget& target, const ExportJob& job) {
+  const auto ordered = std::ranges::find_if(
+      job.weights, [](const ExportedWeight& weight) { return weight.entry.spec.column_order; });
+  if (ordered != job.weights.end() && !target.column_order) {
+    refuse_weight(*ordered, target.name,
+                  "has groups of reordered columns (act-order, desc_act), for which there is no "
+                  "place",
+                  "its values, as `scant export --to dense` writes them; its codes go --to gptq");
+  }
+  target.check(job);
+}
 
 void check_output(const ExportTarget& target, const std::string& out, bool overwrite) {
   if (target.extension.empty()) {
@@ -100,7 +114,7 @@ ExportResult export_model(const Model& model, const ExportTarget& target, const 
   check_output(target, out, options.overwrite);
   const ExportJob job = export_job(model, options);
   if (target.needs_codes && job.weights.empty()) refuse_dense(model, target);
-  target.check(job);
+  check_export(target, job);
   return target.write(job, out, context);
 }
 

@@ -71,12 +71,17 @@ struct ExportTarget {
   ExportResult (*write)(const ExportJob& job, const std::string& out, Context& context);
   /// Of the one file that it writes (".gguf"); empty: it writes a folder.
   std::string_view extension = {};
+  /// Whether it takes matrices whose groups are runs of reordered columns (act-order).
+  bool column_order = false;
 };
 
 /// Every target, in the order of help and tables.
 std::span<const ExportTarget> all_export_targets();
 /// Throws Error naming the option and listing the targets.
 const ExportTarget& find_export_target(std::string_view name);
+
+/// Throws Error, as ExportTarget::check does, for what the target cannot hold.
+void check_export(const ExportTarget& target, const ExportJob& job);
 
 /// Throws Error unless the target can write `out` now: a new folder, or a new file whose name ends
 /// as it should; an old one only if `overwrite` is set.

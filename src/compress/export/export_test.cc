@@ -3,6 +3,8 @@
 
 #include <array>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "compress/export/coded_folder.h"
@@ -284,6 +286,64 @@ TEST_F(Export, QuantizedInputsComeBackAsTheyWere) {
     }
     write(*model, "compressed-tensors", {.weights_only = true});
     EXPECT_TRUE(Model::open(folder_ + "/out")->activations().empty());
+  }
+}
+
+TEST_F(Export, InputsInBlocksGoBesideWeightsInBlocks) {
+  for (const auto& [inputs, of_weights] :
+       {std::pair{"mxfp4", "mxfp4"}, {"mxfp8_e4m3", "mxfp4"}, {"mxfp8_e4m3", "mxfp8_e4m3"}}) {
+    const auto model =
+        packed(std::nullopt, weights(of_weights), NumberFormat::parse(inputs, Role::kActivation));
+    write(*model, "compressed-tensors");
+    const auto back = Model::open(folder_ + "/out");
+    for (const auto& [module, input] : model->activations()) {
+      EXPECT_EQ(back->activations().at(module).format, input.format) << module;
+    }
+  }
+  const auto dynamic =
+      packed(std::nullopt, weights("nvfp4"), NumberFormat::parse("nvfp4", Role::kActivation));
+  EXPECT_THAT(refusal(*dynamic, "compressed-tensors"), HasSubstr("--activation-method static"));
+  const auto mixed =
+      packed(std::nullopt, weights("nvfp4"), NumberFormat::parse("int8", Role::kActivation));
+  EXPECT_THAT(refusal(*mixed, "compressed-tensors"), HasSubstr("is nvfp4 with inputs of int8"));
+}
+
+/// The tensor's numbers in a file of one I32 g_idx per module, in another order of columns.
+void shuffle_groups(const std::string& folder) {
+  const std::string path = folder + "/model.safetensors";
+  std::string bytes = read_file(path);
+  uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  const auto tensors = nlohmann::json::parse(bytes.substr(sizeof header, header));
+  for (const auto& [name, tensor] : tensors.items()) {
+    if (!name.ends_with(".g_idx")) continue;
+    const auto cols = tensor["shape"][0].get<size_t>();
+    char* data = bytes.data() + sizeof header + header + tensor["data_offsets"][0].get<size_t>();
+    std::vector<int32_t> before(cols), after(cols);
+    std::memcpy(before.data(), data, 4 * cols);
+    for (size_t c = 0; c < cols; ++c) after[c] = before[(c * 35 + 3) % cols];
+    std::memcpy(data, after.data(), 4 * cols);
+  }
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+TEST_F(Export, AnActOrderComesBackColumnByColumn) {
+  for (const char* target : {"gptq", "gptq_v2"}) {
+    write(*packed(std::nullopt, weights("int4:g16:scale=fp16")), target);
+    std::filesystem::remove_all(folder_ + "/shuffled");
+    std::filesystem::rename(folder_ + "/out", folder_ + "/shuffled");
+    shuffle_groups(folder_ + "/shuffled");
+    const auto others = Model::open(folder_ + "/shuffled");
+    const StoredTensor& up = others->checkpoint().require("model.layers.0.mlp.up_proj.weight");
+    ASSERT_TRUE(others->checkpoint().packed_entry_of(up)->spec.column_order);
+    write(*others, target);
+    EXPECT_TRUE(read_file(folder_ + "/out/model.safetensors") ==
+                read_file(folder_ + "/shuffled/model.safetensors"));
+    EXPECT_EQ(config()["quantization_config"]["desc_act"], true);
+    expect_same_weights(others->checkpoint(), *Checkpoint::open(folder_ + "/out"));
+    EXPECT_THAT(refusal(*others, "compressed-tensors"),
+                testing::AllOf(HasSubstr("q_proj.weight: has groups of reordered columns"),
+                               HasSubstr("can hold: ")));
   }
 }
 

@@ -99,7 +99,7 @@ class GptqLayout final : public CodedLayout {
                    {"bits", most.bits},
                    {"group_size", most.group},
                    {"sym", most.symmetric},
-                   {"desc_act", false},
+                   {"desc_act", has_column_order()},
                    {"static_groups", false},
                    {"true_sequential", true},
                    {"damp_percent", 0.01},
@@ -138,6 +138,11 @@ class GptqLayout final : public CodedLayout {
     return std::ranges::max_element(counts, {}, [](const auto& one) { return one.second; })->first;
   }
 
+  bool has_column_order() const {
+    return std::ranges::any_of(
+        job_.weights, [](const ExportedWeight& weight) { return weight.entry.spec.column_order; });
+  }
+
   bool has_head() const {
     return std::ranges::any_of(job_.weights, [&](const ExportedWeight& weight) {
       return weight.module == job_.model.head().linear().name;
@@ -165,8 +170,8 @@ class GptqLayout final : public CodedLayout {
     std::vector<uint32_t> row(static_cast<size_t>(matrix.cols()));
     for (int64_t r = 0; r < matrix.rows(); ++r) {
       read_codes(matrix, r, row);
-      for (size_t c = 0; c < row.size(); ++c) {
-        put(words, matrix.rows(), r, static_cast<int64_t>(c) * bits, bits, row[c] ^ flip);
+      for (size_t place = 0; place < row.size(); ++place) {
+        put(words, matrix.rows(), r, column_at(matrix, place) * bits, bits, row[place] ^ flip);
       }
     }
     return bytes_of_words(words);
@@ -220,13 +225,20 @@ class GptqLayout final : public CodedLayout {
     return bytes;
   }
 
+  /// g_idx, which is by column as the codes are.
   static Bytes groups(const PackedMatrix& matrix) {
     const int64_t width = matrix.cols() / scales_per_row(matrix.spec());
-    std::vector<uint32_t> indices;
-    for (int64_t c = 0; c < matrix.cols(); ++c) {
-      indices.push_back(static_cast<uint32_t>(c / width));
+    std::vector<uint32_t> indices(static_cast<size_t>(matrix.cols()));
+    for (size_t place = 0; place < indices.size(); ++place) {
+      indices[static_cast<size_t>(column_at(matrix, place))] =
+          static_cast<uint32_t>(static_cast<int64_t>(place) / width);
     }
     return bytes_of_words(indices);
+  }
+
+  static int64_t column_at(const PackedMatrix& matrix, size_t place) {
+    const auto order = matrix.column_order();
+    return order.empty() ? static_cast<int64_t>(place) : order[place];
   }
 
   const ExportJob& job_;
@@ -257,15 +269,21 @@ ExportResult write(const ExportJob& job, const std::string& out, Context& contex
 std::span<const ExportRow> rows() {
   static constexpr std::array kRows = {
       ExportRow{"qweight, qzeros, g_idx", "int2, int3, int4, int8; :asym, :narrow",
-                "tensor, channel, gN; fp16 (bf16 where exact)", "-"},
+                "tensor, channel, gN, act-order; fp16 (bf16 where exact)", "-"},
   };
   return kRows;
 }
 
 template <Version version>
 ExportTarget target(std::string_view summary) {
-  return {name_of(version), summary,       "all but gpt2 (Conv1D)", true, rows,
-          check<version>,   write<version>};
+  return {.name = name_of(version),
+          .summary = summary,
+          .models = "all that scant loads",
+          .needs_codes = true,
+          .rows = rows,
+          .check = check<version>,
+          .write = write<version>,
+          .column_order = true};
 }
 
 }  // namespace

@@ -15,6 +15,10 @@ namespace {
 void check(const ExportJob& job) {
   for (const ExportedWeight& weight : job.weights) {
     if (!weight.entry.spec.format.is_plain()) onnx_storage(weight);
+    if (weight.entry.spec.column_order && !weight.linear) {
+      refuse_weight(weight, "onnx", "is a table with groups of reordered columns",
+                    "its values, as `scant export --to dense` writes them");
+    }
     if (weight.inputs) {
       check_onnx_inputs(weight.tensor, *weight.inputs, weight.input_method, weight.entry.spec.cols);
     }
@@ -54,13 +58,14 @@ std::span<const ExportRow> rows() {
 }  // namespace
 
 ExportTarget onnx_target() {
-  return {"onnx",
-          "ONNX (opset 21) with a cache of keys and values, for onnxruntime",
-          "all that scant runs",
-          false,
-          rows,
-          check,
-          write};
+  return {.name = "onnx",
+          .summary = "ONNX (opset 21) with a cache of keys and values, for onnxruntime",
+          .models = "all that scant runs",
+          .needs_codes = false,
+          .rows = rows,
+          .check = check,
+          .write = write,
+          .column_order = true};
 }
 
 }  // namespace scant

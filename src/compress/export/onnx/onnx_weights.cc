@@ -135,6 +135,14 @@ const OnnxWeights::Coded& OnnxWeights::coded(const ExportedWeight& weight) {
     graph_.append(std::as_bytes(std::span<const float>(factors)));
     graph_.end_weight();
   }
+  if (matrix->spec().column_order) {
+    const auto order = matrix->column_order();
+    const std::vector<int64_t> columns(order.begin(), order.end());
+    coded.order = weight.tensor + ".column_order";
+    graph_.begin_weight(coded.order, OnnxType::kInt64, {matrix->cols()});
+    graph_.append(std::as_bytes(std::span<const int64_t>(columns)));
+    graph_.end_weight();
+  }
   count(weight.tensor, bytes);
   report_progress();
   return coded_.emplace(weight.tensor, std::move(coded)).first->second;
@@ -142,6 +150,11 @@ const OnnxWeights::Coded& OnnxWeights::coded(const ExportedWeight& weight) {
 
 std::string OnnxWeights::times_columns(const std::string& x, const Coded& coded) {
   return coded.columns.empty() ? x : graph_.add("Mul", {x, coded.columns});
+}
+
+std::string OnnxWeights::arranged_inputs(const std::string& x, const Coded& coded) {
+  if (coded.order.empty()) return times_columns(x, coded);
+  return graph_.add("Gather", {x, coded.order}, {{"axis", int64_t{-1}}});
 }
 
 std::string OnnxWeights::dequantized(const PackedSpec& spec, const Coded& coded,
@@ -247,14 +260,14 @@ std::string OnnxWeights::linear(const LinearInfo& layer, const std::string& x) {
     const Coded& stored = coded(*weight);
     const PackedSpec& spec = weight->entry.spec;
     graph_.set_scope(layer.name);
-    const std::string factored = times_columns(inputs, stored);
+    const std::string arranged = arranged_inputs(inputs, stored);
     if (stored.storage.kind == OnnxStorage::Kind::kBlocks) {
-      const std::string product = block_product(*weight, stored, factored);
+      const std::string product = block_product(*weight, stored, arranged);
       return bias.empty() ? product : graph_.add("Add", {product, bias});
     }
     const std::string scales = widened(stored.scales, stored.storage.scale_type);
     graph_.set_scope(layer.name);
-    operands = {factored, dequantized(spec, stored, stored.codes, scales, stored.zero_points)};
+    operands = {arranged, dequantized(spec, stored, stored.codes, scales, stored.zero_points)};
     attributes = {{"transB", int64_t{1}}};
   }
   if (!bias.empty()) operands.push_back(bias);

@@ -34,6 +34,7 @@ class OnnxWeights {
     OnnxStorage storage;
     std::string codes, scales, zero_points;  ///< as DequantizeLinear or GatherBlockQuantized takes
     std::string columns;                     ///< factors of columns; empty: none
+    std::string order;  ///< columns in the order that is stored; empty: their own
   };
   /// The weight if it is stored as codes.
   const ExportedWeight* coded_entry(const std::string& tensor) const;
@@ -41,6 +42,8 @@ class OnnxWeights {
   std::string dequantized(const PackedSpec& spec, const Coded& coded, const std::string& codes,
                           const std::string& scales, const std::string& zero_points);
   std::string times_columns(const std::string& x, const Coded& coded);
+  /// Inputs as a coded weight takes them: by its factors, in its order.
+  std::string arranged_inputs(const std::string& x, const Coded& coded);
   /// x times a weight of kBlocks.
   std::string block_product(const ExportedWeight& weight, const Coded& coded, const std::string& x);
 
