@@ -42,6 +42,10 @@ std::span<const Command> all_commands() {
               "  scant export model.gguf --to dense --dtype bf16 -o OUT\n"
               "  scant export --list\n",
               add_export},
+      Command{"import", "A quantized model of another tool as a packed one, with its codes",
+              "  scant import OTHERS -o PACKED\n"
+              "  scant import model.gguf -o PACKED\n",
+              add_import},
       Command{"interplay", "Measure how sparsity and quantization errors combine in a model",
               "  scant interplay MODEL --text book.txt --calibration other.txt -o study\n"
               "  scant interplay MODEL --text book.txt --calibration other.txt -o study \\\n"

@@ -26,6 +26,7 @@ std::function<void(Shell&)> add_eval(CLI::App& app);
 std::function<void(Shell&)> add_compress(CLI::App& app);
 std::function<void(Shell&)> add_unpack(CLI::App& app);
 std::function<void(Shell&)> add_export(CLI::App& app);
+std::function<void(Shell&)> add_import(CLI::App& app);
 std::function<void(Shell&)> add_interplay(CLI::App& app);
 std::function<void(Shell&)> add_bench(CLI::App& app);
 std::function<void(Shell&)> add_compare(CLI::App& app);

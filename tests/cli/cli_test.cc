@@ -35,8 +35,8 @@ TEST(Cli, VersionAndHelpAreOnStandardOutput) {
   EXPECT_EQ(run_scant({"--version"}).output, "scant " + std::string(kVersion) + "\n");
   const ProgramRun help = run_scant({"--help"});
   EXPECT_EQ(help.status, 0);
-  for (const char* command : {"inspect", "tokenize", "run", "eval", "compress", "compare", "report",
-                              "formats", "completion"}) {
+  for (const char* command : {"inspect", "tokenize", "run", "eval", "compress", "unpack", "export",
+                              "import", "compare", "report", "formats", "completion"}) {
     EXPECT_THAT(help.output, HasSubstr(command));
     const ProgramRun own = run_scant({command, "--help"});
     EXPECT_EQ(own.status, 0);
