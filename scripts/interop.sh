@@ -12,7 +12,7 @@ if [ ! -x "$python" ]; then
 fi
 scant=build/release/scant
 "$python" tests/external/check_compressed_tensors.py "$scant" assets/quill-llama-5m tests/goldens/models assets/text/books.txt
-"$python" tests/external/check_gptq.py "$scant" assets/quill-llama-5m
+"$python" tests/external/check_gptq.py "$scant" assets/quill-llama-5m tests/goldens/models assets/text/books.txt
 "$python" tests/external/check_gguf.py "$scant" assets/quill-llama-5m assets/text/books.txt
 "$python" tests/external/check_imports.py "$scant" assets/quill-llama-5m
 "$python" tests/external/check_onnx.py "$scant" assets/quill-llama-5m tests/goldens/models assets/text/books.txt

@@ -1,6 +1,6 @@
 """GPTQ folders that `scant export` writes and reads, against an unpacker written from the definition, and GPTQModel.
 
-Usage: check_gptq.py SCANT MODEL
+Usage: check_gptq.py SCANT MODEL FIXTURES TEXT
 """
 
 import importlib.util
@@ -60,17 +60,32 @@ def different(values, tensors, bits, version):
     return [m for m in modules if not np.array_equal(unpack(tensors, m, bits, version), values[m + ".weight"])]
 
 
-def different_in_gptqmodel(folder, values):
+def different_in_gptqmodel(folder, values, conv1d=False):
+    """`conv1d`: values are inputs x outputs, as GPT-2 stores them."""
     from gptqmodel import BACKEND, GPTQModel
 
     model = GPTQModel.load(folder, device="cpu", backend=BACKEND.TORCH, dtype=torch.float16).model
     layers = {name: m for name, m in model.named_modules() if hasattr(m, "qweight")}
     assert layers
     half = {name: torch.from_numpy(values[name + ".weight"]).half() for name in layers}
-    return [name for name, layer in layers.items() if not torch.equal(layer.dequantize_weight().T.half(), half[name])]
+    theirs = {name: layer.dequantize_weight().half() for name, layer in layers.items()}
+    return [name for name in layers if not torch.equal(theirs[name] if conv1d else theirs[name].T, half[name])]
 
 
-def shuffle_groups(folder, bits, version):
+def check_round_trip(scant, folder, values, bits, version, conv1d=False):
+    """What is wrong with a folder that `scant export` wrote: by definition, read back, in GPTQModel."""
+    tensors, back = load_file(f"{folder}/{FILE}"), dense(scant, folder)
+    by_definition = values if not conv1d else {name: v.T if v.ndim == 2 else v for name, v in values.items()}
+    wrong = different(by_definition, tensors, bits, version)
+    same = all(np.array_equal(back[key], values[key]) for key in values)
+    line = f"{len(wrong)} modules differ by definition, read back {'the same' if same else 'OTHERWISE'}"
+    if importlib.util.find_spec("gptqmodel") is None:
+        return not wrong and same, line
+    theirs = different_in_gptqmodel(folder, values, conv1d)
+    return not wrong and same and not theirs, f"{line}, {len(theirs)} in GPTQModel"
+
+
+def shuffle_groups(folder):
     """The same folder with its inputs in another order of groups (desc_act)."""
     tensors = load_file(f"{folder}/{FILE}")
     order = np.random.default_rng(1)
@@ -83,8 +98,22 @@ def shuffle_groups(folder, bits, version):
     return tensors
 
 
+def check_shuffled(scant, folder, bits, version):
+    """desc_act made here: read by definition, and exported again with the same codes and g_idx."""
+    tensors, again = shuffle_groups(folder), folder + "-again"
+    error = run(scant, "export", folder, "--to", version, "-o", again, "-q")
+    if error:
+        return False, error
+    copied = load_file(f"{again}/{FILE}")
+    same = tensors.keys() == copied.keys() and all(np.array_equal(tensors[name], copied[name]) for name in tensors)
+    values = dense(scant, folder)
+    wrong = different(values, tensors, bits, version)
+    good, line = check_round_trip(scant, again, values, bits, version)
+    return good and same and not wrong, f"{line}, exported again {'the same' if same else 'OTHERWISE'}"
+
+
 def main():
-    scant, model = sys.argv[1:3]
+    scant, model, fixtures, text = sys.argv[1:5]
     has_gptqmodel = importlib.util.find_spec("gptqmodel") is not None
     failures = passed = 0
 
@@ -120,8 +149,18 @@ def main():
                         good, line = good and not theirs, f"{line}, {len(theirs)} in GPTQModel"
                     report(good, line)
                     if rest == "g16" and bits == 4:
-                        tensors = shuffle_groups(out, bits, version)
-                        report(not different(dense(scant, out), tensors, bits, version), f"{name}: desc_act")
+                        good, line = check_shuffled(scant, out, bits, version)
+                        report(good, f"{name}, desc_act: {line}")
+        calibration = ["--quantizer", "gptq-desc-act", "--calibration", text, "--samples", "8", "--window", "64"]
+        for name, source, flags in (("gptq-desc-act", model, calibration), ("gpt2 (Conv1D)", f"{fixtures}/gpt2", [])):
+            packed = f"{scratch}/packed-{name.split(' ')[0]}"
+            error = run(scant, "compress", source, "-o", packed, "--weights", "int4:g16:scale=fp16", "--to", "packed", "-q",
+                        *flags)
+            for version in ("gptq", "gptq_v2"):
+                error = error or run(scant, "export", packed, "--to", version, "-o", f"{packed}-{version}", "-q")
+                good, line = (False, error) if error else check_round_trip(
+                    scant, f"{packed}-{version}", dense(scant, packed), 4, version, "gpt2" in name)
+                report(good, f"{version} int4:g16:scale=fp16, {name}: {line}")
     print(f"{passed} passed, {failures} failed{'' if has_gptqmodel else ' (without GPTQModel)'}")
     sys.exit(failures != 0)
 

@@ -103,12 +103,20 @@ def main():
             subprocess.run([scant, "export", out, "--to", "dense", "--dtype", "f32", "--weights-only", "-q", "-o",
                             out + "-dense"], check=True)
             ours = load_file(f"{out}-dense/{FILE}")
+            imported = subprocess.run([scant, "import", out, "-q", "-o", out + "-packed"], capture_output=True, text=True)
+            if imported.returncode == 0:  # the same values from its codes
+                subprocess.run([scant, "export", out + "-packed", "--to", "dense", "--dtype", "f32", "--weights-only", "-q", "-o",
+                                out + "-packed-dense"], check=True)
+                again = load_file(f"{out}-packed-dense/{FILE}")
+                kept = "its codes kept" if all(torch.equal(again[key], ours[key]) for key in ours) else "its codes DIFFER"
+            else:
+                kept = "values only" if "holds no codes" in imported.stderr else "NOT IMPORTED"
             # A nested scale is a product and a sum, which bitsandbytes may round once (fused).
             close = torch.allclose if "nested" in name else lambda a, b, **_: torch.equal(a, b)
             wrong = [key for key, value in values.items() if not close(ours[key], value, rtol=1e-6, atol=0)]
-            good = not wrong and len(values) > 0
+            good = not wrong and len(values) > 0 and kept in ("its codes kept", "values only")
             passed, failures = passed + good, failures + (not good)
-            print(f"{'ok  ' if good else 'FAIL'} {name}: {len(values)} modules, {len(wrong)} differ", flush=True)
+            print(f"{'ok  ' if good else 'FAIL'} {name}: {len(values)} modules, {len(wrong)} differ, {kept}", flush=True)
     print(f"{passed} passed, {failures} failed")
     sys.exit(failures != 0)
 
