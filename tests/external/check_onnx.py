@@ -69,6 +69,10 @@ VARIANTS |= {
     "only pruned": ["--sparsity", "2:4"],
     "mixed precision": ["--recipe", "RECIPE"],
     "awq": ["--weights", "int4:g32", "--quantizer", "awq", "--calibration", "TEXT", "--samples", "4", "--window", "64"],
+    "act-order": ["--weights", "int4:g32", "--quantizer", "gptq-desc-act", "--calibration", "TEXT", "--samples", "4",
+                  "--window", "64"],
+    "act-order, int8": ["--weights", "int8:g16", "--quantizer", "gptq-desc-act", "--calibration", "TEXT", "--samples", "4",
+                        "--window", "64"],
     "int4 and tied head": ["--weights", "int4:g32", "--head", "int4:g32"],
     "int4:asym and tied head": ["--weights", "int4:g32", "--head", "int4:g32:asym"],
     "int4 and tied head by row": ["--weights", "int4:g32", "--head", "int4"],
@@ -207,6 +211,7 @@ def different_weights(folder, dense):
             continue
         seen += 1
         name = names[0].removesuffix(".of_head").removesuffix(".codes")
+        order = parts.get(name + ".column_order")
         name = name if name in values else next(n for n in values if n.endswith(name))
         wanted = values[name]
         weight = decoded(node, parts)
@@ -214,6 +219,8 @@ def different_weights(folder, dense):
             weight = weight * parts[factors[node.input[0]]]
         if dense.config.model_type == "gpt2" and ".h." in name:
             wanted = wanted.T  # Conv1D keeps inputs x outputs
+        if order is not None:
+            wanted = wanted[:, order]
         if not np.array_equal(weight, wanted):
             different.append(name)
     return different, seen
