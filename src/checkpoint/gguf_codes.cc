@@ -20,7 +20,7 @@ namespace {
 struct CodedType {
   std::string_view type;
   std::string_view format;
-  size_t scale_at;                    ///< bytes before the scale in a block
+  size_t scale_at;                     ///< bytes before the scale in a block
   std::array<std::byte, 2> one_scale;  ///< the scale 1 as it is stored
 };
 
@@ -43,8 +43,11 @@ const CodedType* coded_type_of(const GgufTensor& tensor) {
 class BlockReader {
  public:
   BlockReader(const GgufType& type, const NumberFormat& format)
-      : type_(type), coded_(*std::ranges::find(kCodedTypes, type.name, &CodedType::type)),
-        format_(format), block_(type.bytes), numbers_(type.elements) {}
+      : type_(type),
+        coded_(*std::ranges::find(kCodedTypes, type.name, &CodedType::type)),
+        format_(format),
+        block_(type.bytes),
+        numbers_(type.elements) {}
 
   /// Throws Error saying which number the element does not have.
   float read(const std::byte* block, uint8_t* codes) {
@@ -60,8 +63,8 @@ class BlockReader {
             for (const float number : numbers_) {
               *codes = element.nearest(number, 0);
               if (element.code_value(*codes++) == number) continue;
-              throw Error("", fmt::format("the number {} is none of {}", number,
-                                          format_.element_name()));
+              throw Error(
+                  "", fmt::format("the number {} is none of {}", number, format_.element_name()));
             }
           }
         },

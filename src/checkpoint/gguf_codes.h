@@ -8,8 +8,8 @@
 
 namespace scant {
 
-/// How a matrix of a GGUF checkpoint is stored in scant's terms: Q4_0, Q5_0 and Q8_0 are integers in
-/// groups of 32, MXFP4 is mxfp4, TQ2_0 ternary in groups of 256. Nothing for other types, other
+/// How a matrix of a GGUF checkpoint is stored in scant's terms: Q4_0, Q5_0 and Q8_0 are integers
+/// in groups of 32, MXFP4 is mxfp4, TQ2_0 ternary in groups of 256. Nothing for other types, other
 /// checkpoints and vectors.
 std::optional<PackedEntry> gguf_packed_entry(const Checkpoint& checkpoint,
                                              const StoredTensor& tensor);

@@ -35,12 +35,14 @@ Entries entries_of(const Checkpoint& source) {
 
 void check_source(const Checkpoint& source, const Entries& entries) {
   if (source.container() == kPackedContainer) {
-    throw Error(source.path(), "is a packed folder already; expected a folder of another tool or a "
-                               "GGUF file");
+    throw Error(source.path(),
+                "is a packed folder already; expected a folder of another tool or a "
+                "GGUF file");
   }
   if (entries.empty()) {
-    throw Error(source.path(), "holds no codes of a number format that scant has; its values: "
-                               "`scant export --to dense`");
+    throw Error(source.path(),
+                "holds no codes of a number format that scant has; its values: "
+                "`scant export --to dense`");
   }
 }
 
@@ -88,9 +90,8 @@ void write_description(const Checkpoint& source, const Entries& entries,
   nlohmann::ordered_json json;
   json["format_version"] = kScantJsonVersion;
   json["scant_version"] = kVersion;
-  json["source"] = {
-      {"name", std::filesystem::weakly_canonical(source.path()).filename().string()},
-      {"container", source.container()}};
+  json["source"] = {{"name", std::filesystem::weakly_canonical(source.path()).filename().string()},
+                    {"container", source.container()}};
   json["bits_per_weight"] = 8.0 * static_cast<double>(bytes) / static_cast<double>(weights);
   json["activations"] = nlohmann::ordered_json::object();
   if (const nlohmann::json* inputs = source.linear_inputs()) {

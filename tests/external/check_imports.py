@@ -6,6 +6,7 @@ transformers with bitsandbytes, whose own dequantization is compared.
 Usage: check_imports.py SCANT MODEL
 """
 
+import copy
 import importlib.util
 import json
 import shutil
@@ -74,8 +75,15 @@ def write_bitsandbytes(model, out, options):
     config = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=torch.float32, **options)
     loaded = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32, quantization_config=config)
     loaded.save_pretrained(out)
-    return {name + ".weight": bitsandbytes.functional.dequantize_4bit(m.weight.data, m.weight.quant_state).float()
-            for name, m in loaded.named_modules() if type(m).__name__ == "Linear4bit"}
+
+    def dequantized(weight):
+        """As one row: with AVX-512, 0.50.2 gives rows that blocks do not fill the scales of other blocks."""
+        state = copy.copy(weight.quant_state)
+        state.shape = torch.Size([1, state.shape.numel()])
+        return bitsandbytes.functional.dequantize_4bit(weight.data, state).float().reshape(weight.quant_state.shape)
+
+    return {name + ".weight": dequantized(m.weight) for name, m in loaded.named_modules()
+            if type(m).__name__ == "Linear4bit"}
 
 
 def main():

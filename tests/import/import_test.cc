@@ -1,4 +1,5 @@
-// Models of other tools through the real program: imported with their codes, exported again, act-order.
+// Models of other tools through the real program: imported with their codes, exported again,
+// act-order.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -116,8 +117,8 @@ TEST(Import, WhatHasNoCodesAndWhatIsPackedAlreadyAreRefused) {
 
 TEST(ActOrder, GroupsOfReorderedColumnsRunAndGoToGptqAndBack) {
   const std::string folder = scratch_folder();
-  const Arguments how = calibrated(
-      {"--weights", "int4:g16:scale=fp16", "--quantizer", "gptq-desc-act"});
+  const Arguments how =
+      calibrated({"--weights", "int4:g16:scale=fp16", "--quantizer", "gptq-desc-act"});
   Arguments to_packed = how, to_gptq = how;
   to_packed.insert(to_packed.end(), {"--to", "packed"});
   to_gptq.insert(to_gptq.end(), {"--to", "gptq"});
@@ -140,18 +141,17 @@ TEST(ActOrder, GroupsOfReorderedColumnsRunAndGoToGptqAndBack) {
 }
 
 TEST(ActOrder, ARefitIsRefusedBeforeItBegins) {
-  const ProgramRun run = run_scant(
-      {"compress", embedded_model(), "-o", scratch_folder() + "/out", "--weights", "int4:g16",
-       "--quantizer", "gptq-desc-act", "--calibration", embedded_calibration(), "--refit", "2"});
+  const ProgramRun run = run_scant({"compress", embedded_model(), "-o", scratch_folder() + "/out",
+                                    "--weights", "int4:g16", "--quantizer", "gptq-desc-act",
+                                    "--calibration", embedded_calibration(), "--refit", "2"});
   EXPECT_NE(run.status, 0);
   EXPECT_THAT(run.errors, HasSubstr("--refit: does not keep the column order"));
 }
 
 TEST(BlockInputs, StaticNvfp4AndMxGoToCompressedTensorsAndBack) {
   const std::string folder = scratch_folder();
-  const Arguments nvfp4 =
-      calibrated({"--weights", "nvfp4", "--activations", "nvfp4", "--activation-method", "static",
-                  "--quantizer", "rtn"});
+  const Arguments nvfp4 = calibrated({"--weights", "nvfp4", "--activations", "nvfp4",
+                                      "--activation-method", "static", "--quantizer", "rtn"});
   const Arguments mx = {"--weights", "mxfp4", "--activations", "mxfp8_e4m3", "--skip", "down_proj"};
   for (const auto& [name, how] : {std::pair{"/nvfp4", nvfp4}, {"/mx", mx}}) {
     Arguments to_packed = how;
@@ -180,8 +180,8 @@ TEST(Conv1D, Gpt2GoesToGptqAndBackAndCompressedTensorsRefusesIt) {
   export_to("dense", folder + "/packed", folder + "/values");
   export_to("dense", folder + "/out", folder + "/back");
   expect_same_file(folder + "/values", folder + "/back", "model.safetensors");
-  const ProgramRun refused = run_scant(
-      {"export", folder + "/packed", "--to", "compressed-tensors", "-o", folder + "/x"});
+  const ProgramRun refused =
+      run_scant({"export", folder + "/packed", "--to", "compressed-tensors", "-o", folder + "/x"});
   EXPECT_NE(refused.status, 0);
   EXPECT_THAT(refused.errors, HasSubstr("is of a Conv1D"));
   EXPECT_THAT(refused.errors, HasSubstr("--to gptq"));
