@@ -64,6 +64,29 @@ TEST(InputQuantization, AStaticScaleTreatsATokenAlikeInAnyCompany) {
   }
 }
 
+TEST(InputQuantization, AStaticTensorScaleOfNvfp4IsThatOfTheWeightsDefinition) {
+  const Matrix x = random_inputs(9, 70);
+  InputQuantization fixed = format_of("nvfp4");
+  fixed.scale = choose_scale(fixed.format, statistics_of(x));
+  ThreadPool pool(1);
+  Context context{pool};
+  const auto of_weights = NumberFormat::parse("nvfp4", Role::kWeight);
+  const QuantizedMatrix expected = quantize(x.view(), of_weights, {}, context);
+  EXPECT_EQ(fixed.scale->scale, expected.tensor_scales[0]);
+  Matrix all(9, 70), one(1, 70), values(9, 70);
+  dequantize(expected, values.view());
+  fixed.apply(x.view(), all.view());
+  fixed.apply(x.view().rows_from(4, 1), one.view());
+  for (int64_t i = 0; i < all.size(); ++i) ASSERT_EQ(all.data()[i], values.data()[i]);
+  for (int64_t c = 0; c < 70; ++c) EXPECT_EQ(one(0, c), all(4, c));
+  // The definition and the row pass agree where values saturate, too.
+  fixed.scale->scale /= 4;
+  Matrix simulated = Matrix::copy_of(x.view());
+  quantize_in_place(simulated.view(), fixed.format, {.tensor_scale = fixed.scale->scale});
+  fixed.apply(x.view(), all.view());
+  for (int64_t i = 0; i < all.size(); ++i) ASSERT_EQ(all.data()[i], simulated.data()[i]);
+}
+
 TEST(CrossScales, FollowTheFormulaOfThePaper) {
   const Matrix x = random_inputs(9, 70);
   std::vector<float> maxima(70);
@@ -128,6 +151,7 @@ TEST(ActivationMethod, IsReadBackFromItsSpellingAndRefusesWhatItCannotScale) {
   EXPECT_FALSE(fixed.refusal(format_of("int8:tensor")));
   EXPECT_TRUE(fixed.refusal(format_of("int8")));
   EXPECT_TRUE(fixed.refusal(format_of("mxfp4")));
+  EXPECT_FALSE(fixed.refusal(format_of("nvfp4")));
   EXPECT_FALSE(cross.refusal(format_of("int4")));
   EXPECT_FALSE(cross.refusal(format_of("fp8_e4m3")));
   for (const char* format : {"int8:tensor", "int8:g32", "int8:asym", "int8:mse", "mxfp4", "bf16"}) {
