@@ -177,7 +177,8 @@ class PackedFolder final : public Checkpoint {
       StoredTensor tensor;
       tensor.name = waiting->first;
       tensor.shape = waiting->second.entry.shape;
-      tensor.type = spec.format.spelling() + (spec.pattern ? " " + spec.pattern->spelling() : "");
+      tensor.type = spec.format.spelling() + (spec.pattern ? " " + spec.pattern->spelling() : "") +
+                    (spec.column_order ? " (act-order)" : "");
       tensor.bytes = spec.size().total();
       tensor.file = stored.file;
       table_.add(std::move(tensor), path());

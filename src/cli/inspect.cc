@@ -106,13 +106,16 @@ std::string summary_text(const Model& model, int64_t bytes, const Json& descript
                  ? description[key].get<std::string>()
                  : "-";
     };
-    const size_t layers = description.contains("tensors") ? description["tensors"].size() : 0;
     const size_t activations =
         description.contains("activations") ? description["activations"].size() : 0;
-    text += fmt::format(
-        "  compressed by scant {}: {} layers at {:.3f} bits per weight, order {}, activations of "
-        "{} layers quantized\n",
-        word("scant_version"), layers, number("bits_per_weight"), word("order"), activations);
+    const std::string how =
+        description.contains("tensors")
+            ? fmt::format("compressed by scant {}: {} layers at {:.3f} bits per weight, order {}",
+                          word("scant_version"), description["tensors"].size(),
+                          number("bits_per_weight"), word("order"))
+            : fmt::format("imported by scant {}: its codes at {:.3f} bits per weight",
+                          word("scant_version"), number("bits_per_weight"));
+    text += fmt::format("  {}, activations of {} layers quantized\n", how, activations);
   }
   return text;
 }

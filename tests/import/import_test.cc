@@ -85,6 +85,9 @@ TEST(Import, HowInputsAreQuantizedComesAlong) {
   expect_same_file(folder + "/others", folder + "/again", "model.safetensors");
   expect_same_file(folder + "/others", folder + "/again", "config.json");
   EXPECT_EQ(perplexity_of(folder + "/packed"), perplexity_of(folder + "/others"));
+  const std::string shown = run({"inspect", folder + "/packed", "--no-statistics"});
+  EXPECT_THAT(shown, HasSubstr("imported by scant"));
+  EXPECT_THAT(shown, HasSubstr("activations of 42 layers quantized"));
 }
 
 TEST(Import, AGgufKeepsCodesThatScantHas) {

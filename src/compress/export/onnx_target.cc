@@ -46,10 +46,10 @@ ExportResult write(const ExportJob& job, const std::string& out, Context& contex
 std::span<const ExportRow> rows() {
   static constexpr std::array kRows = {
       ExportRow{"MatMulNBits, GatherBlockQuantized",
-                "int2 to int4, ternary, binary; :asym, :narrow", "tensor, channel, g16N; any",
-                "int2 to int8, fp8: dynamic or static"},
+                "int2 to int4, ternary, binary; :asym, :narrow",
+                "tensor, channel, g16N, act-order; any", "int2 to int8, fp8: dynamic or static"},
       ExportRow{"DequantizeLinear", "int2 to int8, hbfp, fp8_e4m3, fp8_e5m2; :asym, :narrow",
-                "tensor, channel, gN; any", "the same"},
+                "tensor, channel, gN, act-order; any", "the same"},
       ExportRow{"float, float16, bfloat16", "plain", "-", "the same"},
   };
   return kRows;
