@@ -195,7 +195,8 @@ void MatmulTile::decode_bytes(const PackedMatmulRow& kernels, int64_t begin, int
   rows.codes = scratch_.codes.data();
 }
 
-// Values are codes minus shift: what is left of the zero point meets the sum of a block's inputs.
+// Values are codes minus shift: what is left of the zero point, and an offset, meet the sum of a
+// block's inputs.
 void MatmulTile::correct_zero_points(int64_t begin, int64_t count, Outputs out) {
   const int64_t width = block_width();
   const int64_t blocks = ceil_div(weight_.cols(), width);
@@ -214,7 +215,8 @@ void MatmulTile::correct_zero_points(int64_t begin, int64_t count, Outputs out) 
     for (int64_t b = 0; b < blocks; ++b) {
       const BlockScale scale = weight_.matrix_.scale(begin + i, b);
       const float offset =
-          scale.scale * weight_.unit_ * static_cast<float>(scale.zero_point - weight_.shift_);
+          scale.scale * weight_.unit_ * static_cast<float>(scale.zero_point - weight_.shift_) -
+          scale.offset;
       for (int64_t t = 0; t < x_.tokens_; ++t) {
         out.y[t * out.stride + i] -=
             offset * scratch_.group_sums[static_cast<size_t>(t * blocks + b)];
