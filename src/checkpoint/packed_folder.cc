@@ -215,6 +215,7 @@ DType packed_part_dtype(const PackedSpec& spec, PackedPart part) {
     case PackedPart::kZeroPoints:
       return DType::kU8;
   }
+  if (spec.format.super_block() != nullptr) return DType::kU8;  // records
   switch (spec.format.scale_storage) {
     case ScaleStorage::kF32:
       return DType::kF32;
