@@ -36,7 +36,8 @@ void for_ranges(const LineRules& rules, float lowest, float highest, const Use& 
     const float range = std::max(highest, from) - from;
     use(Line{0.0f, from});
     for (int tenths = -10; tenths <= 15 && range > 0; ++tenths) {
-      const float steps = rules.highest_code - rules.lowest_code + 0.1f * static_cast<float>(tenths);
+      const float steps =
+          rules.highest_code - rules.lowest_code + 0.1f * static_cast<float>(tenths);
       use(Line{range / steps, from});
     }
     return;
@@ -61,9 +62,7 @@ void WeightedBlock::load(const Segment& values, int64_t first, int64_t count, in
   }
   for (int64_t i = 0; i < count; ++i) {
     if (!values.kept(first + i)) continue;
-    const float weight = seen       ? values.importance[first + i] / most
-                         : most > 0 ? kUnseen
-                                    : 1.0f;
+    const float weight = seen ? values.importance[first + i] / most : most > 0 ? kUnseen : 1.0f;
     if (weight == 0) continue;
     const auto at = static_cast<size_t>(i);
     const auto x = static_cast<float>(std::ldexp(values.values[first + i], -exponent));
@@ -128,9 +127,8 @@ Line WeightedBlock::best_line(const LineRules& rules) const {
     best = line;
     return true;
   };
-  for_ranges(rules, lowest_, highest_, [&](Line line) {
-    is_better(line.scale == 0 ? line : fitted(rules, line));
-  });
+  for_ranges(rules, lowest_, highest_,
+             [&](Line line) { is_better(line.scale == 0 ? line : fitted(rules, line)); });
   for (int i = 0; i < kRefits; ++i) {
     if (!is_better(fitted(rules, best))) break;
   }

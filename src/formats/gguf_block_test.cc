@@ -51,7 +51,8 @@ TEST_F(GgufBlock, TakesTheBitsOfTheFileFormat) {
     EXPECT_EQ(stored_size(8, 512, format, std::nullopt, 8 * 512).bits_per_weight(), kBits[i])
         << kTypes[i];
     // A tail has a whole record.
-    EXPECT_EQ(format.scale_count(3, 257), 3 * (element_of(format).super_block().values == 32 ? 9 : 2));
+    EXPECT_EQ(format.scale_count(3, 257),
+              3 * (element_of(format).super_block().values == 32 ? 9 : 2));
   }
 }
 
@@ -75,7 +76,8 @@ TEST_F(GgufBlock, ARecordGivesBackItsIntegers) {
   const CounterRandom random(4, 4);
   for (const char* type : kTypes) {
     const SuperBlock shape = element_of(type).super_block();
-    SuperBlockScales scales{.super = {f16_to_f32(0x1234), shape.has_offsets ? f16_to_f32(0x8765) : 0}};
+    SuperBlockScales scales{
+        .super = {f16_to_f32(0x1234), shape.has_offsets ? f16_to_f32(0x8765) : 0}};
     for (int64_t b = 0; b < shape.blocks(); ++b) {
       const auto at = static_cast<size_t>(b);
       const auto pick = [&](int lowest, int highest, uint64_t salt) {
@@ -116,8 +118,9 @@ TEST_F(GgufBlock, StoredNumbersAreFloat16AndIntegersInRange) {
       }
     }
     for (const float scale : result.scales) {
-      EXPECT_EQ(scale, std::clamp<float>(std::round(scale), static_cast<float>(shape.lowest_scale()),
-                                         static_cast<float>(shape.highest_scale())))
+      EXPECT_EQ(scale,
+                std::clamp<float>(std::round(scale), static_cast<float>(shape.lowest_scale()),
+                                  static_cast<float>(shape.highest_scale())))
           << type;
     }
   }
@@ -128,8 +131,8 @@ SuperBlockScales plain_scales(const GgufBlockElement& element, std::span<const f
   const SuperBlock& shape = element.super_block();
   std::array<float, SuperBlock::kMostBlocks> scales{}, offsets{};
   for (size_t b = 0; b < static_cast<size_t>(shape.blocks()); ++b) {
-    const auto block = values.subspan(b * static_cast<size_t>(shape.block),
-                                      static_cast<size_t>(shape.block));
+    const auto block =
+        values.subspan(b * static_cast<size_t>(shape.block), static_cast<size_t>(shape.block));
     const auto [low, high] = std::ranges::minmax(block);
     if (shape.has_offsets) {
       offsets[b] = shape.offset_bits > 0 ? std::min(low, 0.0f) : low;
@@ -141,8 +144,8 @@ SuperBlockScales plain_scales(const GgufBlockElement& element, std::span<const f
   const auto half = [](float x) { return f16_to_f32(f32_to_f16(x)); };
   SuperBlockScales result;
   const auto by_size = [](float a, float b) { return std::fabs(a) < std::fabs(b); };
-  result.super.scale = half(*std::ranges::max_element(scales, by_size) /
-                            static_cast<float>(shape.highest_scale()));
+  result.super.scale =
+      half(*std::ranges::max_element(scales, by_size) / static_cast<float>(shape.highest_scale()));
   if (shape.has_offsets) {
     result.super.offset = half(*std::ranges::max_element(offsets, by_size) /
                                static_cast<float>(shape.highest_offset()));
@@ -163,12 +166,11 @@ double error_at(const GgufBlockElement& element, const SuperBlockScales& scales,
   double sum = 0;
   for (size_t i = 0; i < values.size(); ++i) {
     const size_t b = i / static_cast<size_t>(element.super_block().block);
-    const BlockScale block =
-        effective_scale({static_cast<float>(scales.scales[b]), 0,
-                         static_cast<float>(scales.offsets[b])},
-                        scales.super);
-    const double off = static_cast<double>(decode(element, encode(element, values[i], block), block)) -
-                       values[i];
+    const BlockScale block = effective_scale(
+        {static_cast<float>(scales.scales[b]), 0, static_cast<float>(scales.offsets[b])},
+        scales.super);
+    const double off =
+        static_cast<double>(decode(element, encode(element, values[i], block), block)) - values[i];
     sum += off * off;
   }
   return sum;
@@ -182,9 +184,9 @@ TEST_F(GgufBlock, TheSearchIsNeverWorseThanScalesFromTheEndsAndMuchBetterOnTheWh
     double searched = 0, plain = 0;
     for (int64_t r = 0; r < values.rows(); ++r) {
       const auto part = values.row_span(r).first(length);
-      const double ours =
-          error_at(element, element.search_scales({part.data(), nullptr, static_cast<int64_t>(length)}),
-                   part);
+      const double ours = error_at(
+          element, element.search_scales({part.data(), nullptr, static_cast<int64_t>(length)}),
+          part);
       const double theirs = error_at(element, plain_scales(element, part), part);
       EXPECT_LE(ours, theirs * (1 + 1e-5)) << type;
       searched += ours;

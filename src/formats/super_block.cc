@@ -20,13 +20,11 @@ SuperScale read_super_scale(const SuperBlock& shape, std::span<const std::byte> 
 int read_integer_scale(const SuperBlock& shape, std::span<const std::byte> record, int64_t block) {
   const int bits = shape.scale_bits;
   if (bits == 0) return 1;
-  const auto stored =
-      static_cast<int>(get_bits(record, first_integer(shape) + block * bits, bits));
+  const auto stored = static_cast<int>(get_bits(record, first_integer(shape) + block * bits, bits));
   return stored > shape.highest_scale() ? stored - (1 << bits) : stored;
 }
 
-int read_integer_offset(const SuperBlock& shape, std::span<const std::byte> record,
-                        int64_t block) {
+int read_integer_offset(const SuperBlock& shape, std::span<const std::byte> record, int64_t block) {
   const int bits = shape.offset_bits;
   if (bits == 0 || !shape.has_offsets) return shape.lowest_offset();
   return static_cast<int>(get_bits(record, first_offset(shape) + block * bits, bits));

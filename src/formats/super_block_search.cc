@@ -119,8 +119,8 @@ class Search {
 
   static int nearest_integer(float wanted, float unit, int lowest, int highest) {
     const float units = unit == 0 ? 0.0f : wanted / unit;
-    return static_cast<int>(std::nearbyint(
-        std::clamp(units, static_cast<float>(lowest), static_cast<float>(highest))));
+    return static_cast<int>(
+        std::nearbyint(std::clamp(units, static_cast<float>(lowest), static_cast<float>(highest))));
   }
 
   void round_integers(Choice& choice) const {

@@ -324,6 +324,10 @@ Mask run_sweep(const Sweep& sweep, MatrixView values, Context& context) {
   return SweepPass(sweep, values, context).run();
 }
 
+std::vector<float> grid_importance(const NumberFormat& format, const InputStatistics& inputs) {
+  return format.super_block() != nullptr ? inputs.squared_norms() : std::vector<float>{};
+}
+
 Mask select_by_loss(ConstMatrixView values, const SparsityPattern& pattern,
                     const GramFactor& factor, Context& context) {
   std::vector<float> scale(factor.order.size());
