@@ -30,6 +30,24 @@ int read_integer_offset(const SuperBlock& shape, std::span<const std::byte> reco
   return static_cast<int>(get_bits(record, first_offset(shape) + block * bits, bits));
 }
 
+/// Numbers one after the other, from the low bit of a byte upwards.
+class BitStream {
+ public:
+  explicit BitStream(const std::byte* from) : next_(from) {}
+  int take(int width) {
+    for (; held_ < width; held_ += 8) bits_ |= std::to_integer<uint32_t>(*next_++) << held_;
+    const uint32_t value = bits_ & ((1u << width) - 1u);
+    bits_ >>= width;
+    held_ -= width;
+    return static_cast<int>(value);
+  }
+
+ private:
+  const std::byte* next_;
+  uint32_t bits_ = 0;
+  int held_ = 0;
+};
+
 }  // namespace
 
 int64_t super_block_record_bits(const SuperBlock& shape) {
@@ -52,10 +70,16 @@ void write_super_block(const SuperBlock& shape, const SuperBlockScales& scales,
 
 SuperBlockScales read_super_block(const SuperBlock& shape, std::span<const std::byte> record) {
   SuperBlockScales scales{.super = read_super_scale(shape, record)};
-  for (int64_t b = 0; b < shape.blocks(); ++b) {
-    const auto at = static_cast<size_t>(b);
-    scales.scales[at] = read_integer_scale(shape, record, b);
-    scales.offsets[at] = read_integer_offset(shape, record, b);
+  const auto count = static_cast<size_t>(shape.blocks());
+  scales.scales.fill(1);
+  scales.offsets.fill(shape.lowest_offset());
+  BitStream bits(record.data() + first_integer(shape) / 8);
+  for (size_t b = 0; b < count && shape.scale_bits > 0; ++b) {
+    const int stored = bits.take(shape.scale_bits);
+    scales.scales[b] = stored > shape.highest_scale() ? stored - (1 << shape.scale_bits) : stored;
+  }
+  for (size_t b = 0; b < count && shape.has_offsets && shape.offset_bits > 0; ++b) {
+    scales.offsets[b] = bits.take(shape.offset_bits);
   }
   return scales;
 }

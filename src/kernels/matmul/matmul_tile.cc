@@ -71,9 +71,12 @@ void MatmulTile::block_scales(const PackedMatmulRow& kernels, int64_t begin, int
   const auto blocks = static_cast<int64_t>(out.size()) / count;
   const bool one = format.granularity.kind == Granularity::Kind::kTensor;
   if (!weight_.all_scales_ || one) {
+    std::vector<BlockScale> scales(static_cast<size_t>(blocks));
     for (int64_t i = 0; i < count; ++i) {
+      read_row_scales(matrix, begin + i, scales);
       for (int64_t b = 0; b < blocks; ++b) {
-        out[static_cast<size_t>(i * blocks + b)] = matrix.scale(begin + i, b).scale * weight_.unit_;
+        const auto at = static_cast<size_t>(b);
+        out[static_cast<size_t>(i * blocks) + at] = scales[at].scale * weight_.unit_;
       }
     }
     return;
@@ -211,9 +214,11 @@ void MatmulTile::correct_zero_points(int64_t begin, int64_t count, Outputs out) 
       }
     }
   }
+  std::vector<BlockScale> scales(static_cast<size_t>(blocks));
   for (int64_t i = 0; i < count; ++i) {
+    read_row_scales(weight_.matrix_, begin + i, scales);
     for (int64_t b = 0; b < blocks; ++b) {
-      const BlockScale scale = weight_.matrix_.scale(begin + i, b);
+      const BlockScale& scale = scales[static_cast<size_t>(b)];
       const float offset =
           scale.scale * weight_.unit_ * static_cast<float>(scale.zero_point - weight_.shift_) -
           scale.offset;

@@ -136,12 +136,15 @@ void MatmulWeight::decode_rows(int64_t begin, MatrixView out) const {
   const int64_t width =
       granularity.kind == Granularity::Kind::kGroup ? granularity.size : spec.cols;
   std::vector<uint8_t> codes(static_cast<size_t>(spec.cols));
+  std::vector<BlockScale> scales(
+      static_cast<size_t>((spec.cols + width - 1) / std::max<int64_t>(1, width)));
   RowCodes reader(matrix_);
   for (int64_t r = 0; r < out.rows; ++r) {
     reader.read(begin + r, codes);
+    read_row_scales(matrix_, begin + r, scales);
     float* to = out.row(r);
     for (int64_t first = 0; first < spec.cols; first += width) {
-      const BlockScale block = matrix_.scale(begin + r, first / width);
+      const BlockScale& block = scales[static_cast<size_t>(first / width)];
       const auto zero_point = static_cast<float>(block.zero_point);
       for (int64_t c = first; c < std::min(spec.cols, first + width); ++c) {
         to[c] = (table[codes[static_cast<size_t>(c)]] - zero_point) * block.scale + block.offset;
