@@ -17,7 +17,7 @@ namespace scant {
 /// in float32, products rounded one after the other. Scales are searched (super_block_search.h);
 /// codes are rounded to nearest at the stored ones.
 struct GgufBlockElement : NoOptions {
-  enum class Kind : uint8_t { kQ4_1, kQ5_1, kQ2K, kQ3K, kQ4K, kQ5K, kQ6K };
+  enum class Kind : uint8_t { kQ41, kQ51, kQ2K, kQ3K, kQ4K, kQ5K, kQ6K };
   Kind kind = Kind::kQ4K;
   friend bool operator==(const GgufBlockElement&, const GgufBlockElement&) = default;
 
