@@ -226,21 +226,21 @@ std::span<const GgufEncoding> all_gguf_encodings() {
   const auto type = [](std::string_view name) { return find_gguf_type(name); };
   using Kind = GgufBlockElement::Kind;
   static const std::array kEncodings = {
-      GgufEncoding{type("Q2_K"), "q2_k", "its own", false, holds_kind<Kind::kQ2K>, encode_q2_k},
-      GgufEncoding{type("Q3_K"), "q3_k", "its own", true, holds_kind<Kind::kQ3K>, encode_q3_k},
-      GgufEncoding{type("Q4_K"), "q4_k", "its own", false, holds_kind<Kind::kQ4K>, encode_q4_k},
-      GgufEncoding{type("Q4_1"), "q4_1", "its own", false, holds_kind<Kind::kQ41>, encode_q4_1},
-      GgufEncoding{type("Q5_K"), "q5_k", "its own", false, holds_kind<Kind::kQ5K>, encode_q5_k},
-      GgufEncoding{type("Q5_1"), "q5_1", "its own", false, holds_kind<Kind::kQ51>, encode_q5_1},
-      GgufEncoding{type("Q6_K"), "q6_k", "its own", true, holds_kind<Kind::kQ6K>, encode_q6_k},
       GgufEncoding{type("TQ2_0"), "ternary, int2:narrow, binary",
                    "fp16 exactly; groups of 256, channel, tensor", true, holds_levels<-1, 1>,
                    encode_tq2_0},
+      GgufEncoding{type("Q2_K"), "q2_k", "its own", false, holds_kind<Kind::kQ2K>, encode_q2_k},
+      GgufEncoding{type("Q3_K"), "q3_k", "its own", true, holds_kind<Kind::kQ3K>, encode_q3_k},
       GgufEncoding{type("MXFP4"), "mxfp4", "as it is", true, holds_mxfp4, encode_mxfp4},
       GgufEncoding{type("Q4_0"), "int2 to int4; int2, int3 :asym; ternary, binary, hbfp4", kGroups,
                    true, holds_levels<-8, 7>, encode_q4_0},
+      GgufEncoding{type("Q4_K"), "q4_k", "its own", false, holds_kind<Kind::kQ4K>, encode_q4_k},
+      GgufEncoding{type("Q4_1"), "q4_1", "its own", false, holds_kind<Kind::kQ41>, encode_q4_1},
       GgufEncoding{type("Q5_0"), "int5, int4:asym; fp4_e2m1", kGroups, true, holds_levels<-16, 15>,
                    encode_q5_0},
+      GgufEncoding{type("Q5_K"), "q5_k", "its own", false, holds_kind<Kind::kQ5K>, encode_q5_k},
+      GgufEncoding{type("Q5_1"), "q5_1", "its own", false, holds_kind<Kind::kQ51>, encode_q5_1},
+      GgufEncoding{type("Q6_K"), "q6_k", "its own", true, holds_kind<Kind::kQ6K>, encode_q6_k},
       GgufEncoding{type("Q8_0"), "int6 to int8; int5 to int7 :asym; hbfp6, hbfp8, fp6_e2m3, mxint8",
                    kGroups, true, holds_levels<-128, 127>, encode_q8_0},
   };
