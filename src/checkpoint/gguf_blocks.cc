@@ -130,6 +130,60 @@ ScaleAndMinimum scale_and_minimum(const PackedScales& s, size_t j) {
           static_cast<float>((s[j + 4] >> 4) | ((s[j] >> 6) << 4))};
 }
 
+/// |scales: 16 bytes|qs: 64 bytes|d    |dmin |   256 values in 16 runs of 16, each with a scale
+/// (lo) |0             16|16        80|80 82|82 84|   and a minimum (hi); element j of run r (of 4)
+/// of 32 in a half is bits 2r, 2r + 1 of qs[32 half + j].          w = (d scale) q - (dmin minimum)
+struct BlockQ2K {
+  std::array<uint8_t, 16> scales;
+  std::array<uint8_t, 64> qs;
+  F16 d, dmin;
+};
+static_assert(sizeof(BlockQ2K) == 84);
+
+void dequantize_q2_k(const std::byte* bytes, float* out) {
+  const auto block = load<BlockQ2K>(bytes);
+  const float d = value(block.d);
+  const float dmin = value(block.dmin);
+  for (size_t run = 0; run < 8; ++run) {
+    const uint8_t* qs = block.qs.data() + run / 4 * 32;
+    for (size_t j = 0; j < 32; ++j) {
+      const uint8_t scale = block.scales[run * 2 + j / 16];
+      const float step = d * static_cast<float>(scale & 15);
+      const float offset = dmin * static_cast<float>(scale >> 4);
+      *out++ = step * static_cast<float>((qs[j] >> (run % 4 * 2)) & 3) - offset;
+    }
+  }
+}
+
+/// |hmask: 32 bytes|qs: 64 bytes|scales: 12 bytes|d      |   256 values, the two low bits as in
+/// Q2_K; |0            32|32        96|96           108|108 110|   the third of run r (of 8) is bit
+/// r of hmask[j]. Scale b (of 16), six bits: the low four are lo (b < 8) or hi of scales[b % 8],
+/// the high two bits 2 (b / 4), 2 (b / 4) + 1 of scales[8 + b % 4].          w = (d (scale - 32))
+/// (q - 4)
+struct BlockQ3K {
+  std::array<uint8_t, 32> hmask;
+  std::array<uint8_t, 64> qs;
+  PackedScales scales;
+  F16 d;
+};
+static_assert(sizeof(BlockQ3K) == 110);
+
+void dequantize_q3_k(const std::byte* bytes, float* out) {
+  const auto block = load<BlockQ3K>(bytes);
+  const float d = value(block.d);
+  for (size_t run = 0; run < 8; ++run) {
+    const uint8_t* qs = block.qs.data() + run / 4 * 32;
+    for (size_t j = 0; j < 32; ++j) {
+      const size_t b = run * 2 + j / 16;
+      const int low = (block.scales[b % 8] >> (b / 8 * 4)) & 15;
+      const int high = (block.scales[8 + b % 4] >> (b / 4 * 2)) & 3;
+      const float step = d * static_cast<float>((low | high << 4) - 32);
+      const int q = ((qs[j] >> (run % 4 * 2)) & 3) | (((block.hmask[j] >> run) & 1) << 2);
+      *out++ = step * static_cast<float>(q - 4);
+    }
+  }
+}
+
 /// |d   |dmin|scales: 12 bytes|qs: 128 bytes   |   256 values in 8 runs of 32; runs 2k and 2k + 1
 /// |0  2|2  4|4             16|16           144|   are lo and hi of qs[32k .. 32k + 31]
 ///                                                 w = (d scale) q - (dmin minimum)
@@ -270,9 +324,9 @@ constexpr std::array kTypes = {
     GgufType{14, "Q6_K", 256, sizeof(BlockQ6K), {}, dequantize_q6_k},
     GgufType{35, "TQ2_0", 256, sizeof(BlockTQ2_0), {}, dequantize_tq2_0},
     GgufType{39, "MXFP4", 32, sizeof(BlockMxfp4), {}, dequantize_mxfp4},
+    GgufType{10, "Q2_K", 256, sizeof(BlockQ2K), {}, dequantize_q2_k},
+    GgufType{11, "Q3_K", 256, sizeof(BlockQ3K), {}, dequantize_q3_k},
     GgufType{9, "Q8_1", 32, 40, {}, kNone},
-    GgufType{10, "Q2_K", 256, 84, {}, kNone},
-    GgufType{11, "Q3_K", 256, 110, {}, kNone},
     GgufType{15, "Q8_K", 256, 292, {}, kNone},
     GgufType{16, "IQ2_XXS", 256, 66, {}, kNone},
     GgufType{17, "IQ2_XS", 256, 74, {}, kNone},

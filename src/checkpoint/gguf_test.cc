@@ -170,7 +170,7 @@ TEST(Gguf, FaultsOfTensorsAreRefusedByName) {
   EXPECT_THAT(shape({uint64_t{1} << 60}), HasSubstr("an extent of"));
   EXPECT_THAT(shape({uint64_t{1} << 59}), HasSubstr("is truncated"));
   EXPECT_THAT(shape({33}, 2), HasSubstr("rows of 33 values; Q4_0 needs a multiple of 32"));
-  EXPECT_THAT(shape({256}, 10), HasSubstr("has type Q2_K; supported are F32, F16, BF16, Q8_0"));
+  EXPECT_THAT(shape({256}, 16), HasSubstr("has type IQ2_XXS; supported are F32, F16, BF16, Q8_0"));
   EXPECT_THAT(shape({256}, 99), HasSubstr("has type number 99; supported are"));
   EXPECT_THAT(refusal(Builder().floats("", {1}, {1})), HasSubstr("no proper name"));
   EXPECT_THAT(refusal(Builder().floats("\xc0", {1}, {1})), HasSubstr("no proper name"));

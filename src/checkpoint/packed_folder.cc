@@ -206,6 +206,7 @@ std::string packed_part_tensor(const std::string& tensor, PackedPart part) {
 DType packed_part_dtype(const PackedSpec& spec, PackedPart part) {
   switch (part) {
     case PackedPart::kScales:
+      if (spec.format.super_block() != nullptr) break;  // records
       return scale_dtype(spec.format.scale_storage);
     case PackedPart::kConstants:
       return DType::kF32;

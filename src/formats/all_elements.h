@@ -7,6 +7,7 @@
 #include "formats/elements/binary.h"
 #include "formats/elements/element.h"
 #include "formats/elements/float.h"
+#include "formats/elements/gguf_block.h"
 #include "formats/elements/hbfp.h"
 #include "formats/elements/int.h"
 #include "formats/elements/mx.h"
@@ -29,8 +30,9 @@ struct ElementList {
 };
 
 /// Every element family there is: parsing, help, codec, tests and documentation follow this list.
-using AllElements = ElementList<PlainElement, IntElement, FloatElement, MxElement, Nvfp4Element,
-                                HbfpElement, Nf4Element, TernaryElement, BinaryElement>;
+using AllElements =
+    ElementList<PlainElement, IntElement, FloatElement, MxElement, Nvfp4Element, HbfpElement,
+                Nf4Element, TernaryElement, BinaryElement, GgufBlockElement>;
 
 /// A member of one of the families.
 using Element = AllElements::Variant;

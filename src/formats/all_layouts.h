@@ -36,9 +36,9 @@ concept PackedLayout = requires(const NumberFormat& format, const SparsityPatter
   { L::scale_place(view, i, i) } -> std::same_as<int64_t>;
 };
 
-/// Bytes in one layout: what it takes, and scales, zero points and constants. Scales take whole
-/// bytes, each; zero points stand one after the other and fill up their last byte; a constant is a
-/// float32.
+/// Bytes in one layout: what it takes, and scales, zero points and constants. Scales (or records of
+/// super-blocks) take whole bytes, each; zero points stand one after the other and fill up their
+/// last byte; a constant is a float32.
 template <PackedLayout Layout>
 StoredSize layout_size(const StoredMatrix& matrix) {
   const LayoutExtent extent = Layout::extent(matrix);

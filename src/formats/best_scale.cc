@@ -6,7 +6,7 @@ BlockScale choose_scale(const NumberFormat& format, const BlockStatistics& stati
                         ConstMatrixView values) {
   return std::visit(
       [&]<typename T>(const T& element) -> BlockScale {
-        if constexpr (UncodedElement<T>) {
+        if constexpr (!ElementScaledByStatistics<T>) {
           return {};
         } else {
           const BlockCodec<T> codec(element, format);

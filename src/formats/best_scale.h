@@ -26,7 +26,7 @@ BlockScale least_error_scale(int count, float second, const CandidateOf& candida
 }
 
 /// The same for a block of which `statistics` are known; `search` for `:mse`.
-template <CodedElement T, typename ErrorOf>
+template <ElementScaledByStatistics T, typename ErrorOf>
 BlockScale best_scale(const BlockCodec<T>& codec, bool search, const BlockStatistics& statistics,
                       float second, const ErrorOf& error) {
   return least_error_scale(
@@ -35,7 +35,7 @@ BlockScale best_scale(const BlockCodec<T>& codec, bool search, const BlockStatis
 }
 
 /// What quantize() would choose for one block of which `statistics` are known in full and `values`
-/// are a sample, over which `:mse` searches. For formats with codes; of NVFP4 the tensor scale.
+/// are a sample, over which `:mse` searches. For formats of activations; of NVFP4 the tensor scale.
 BlockScale choose_scale(const NumberFormat& format, const BlockStatistics& statistics,
                         ConstMatrixView values = {});
 

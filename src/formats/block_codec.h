@@ -8,18 +8,9 @@
 #include "core/random.h"
 #include "formats/all_elements.h"
 #include "formats/number_format.h"
+#include "formats/segment.h"
 
 namespace scant {
-
-/// Consecutive values of one row that share a scale, or the part of a shared block in one row.
-struct Segment {
-  const float* values = nullptr;
-  const uint8_t* keep = nullptr;  ///< null: all values take part
-  int64_t count = 0;
-  const float* importance = nullptr;  ///< what squared errors are multiplied by; null: 1
-
-  bool kept(int64_t i) const { return keep == nullptr || keep[i] != 0; }
-};
 
 /// Sums over a segment run in eight lanes (value i in lane i mod 8), so that vector code can give
 /// the same bits; the lanes are added as two halves, then two quarters.
@@ -119,7 +110,8 @@ class BlockCodec {
   }
 
   float value(uint8_t code, BlockScale effective) const {
-    return (table_[code] - static_cast<float>(effective.zero_point)) * effective.scale;
+    const float units = table_[code] - static_cast<float>(effective.zero_point);
+    return units * effective.scale + effective.offset;
   }
 
   /// Sum of (value of the nearest code - x)^2 over the kept values, weighted by their importance,
@@ -137,11 +129,11 @@ class BlockCodec {
   }
 
   /// put(i, code) for every value of the segment, rounded to nearest or, with `dither`,
-  /// stochastically; pruned values get the code of zero.
+  /// stochastically; pruned values get the code of zero, or the nearest to it.
   template <typename Put>
   void encode_segment(const Segment& segment, BlockScale effective, const Dither* dither,
                       Put&& put) const {
-    const uint8_t zero = element_.nearest(0.0f, effective.zero_point);
+    const uint8_t zero = encode(element_, 0.0f, effective);
     for (int64_t i = 0; i < segment.count; ++i) {
       if (!segment.kept(i)) {
         put(i, zero);
@@ -166,7 +158,7 @@ class BlockCodec {
 
 /// What codes are multiplied by: the stored scale times the tensor scale, in float32.
 inline BlockScale effective_scale(BlockScale stored, float tensor_scale) {
-  return {stored.scale * tensor_scale, stored.zero_point};
+  return {stored.scale * tensor_scale, stored.zero_point, stored.offset};
 }
 
 }  // namespace scant

@@ -148,7 +148,7 @@ TEST(Elements, ZeroIsTheValueOfTheCodeOfZeroAndNeverNegative) {
       const float value = element.code_value(element.nearest(y, 0));
       if (element.rules().has_zero) {
         EXPECT_EQ(std::bit_cast<uint32_t>(value), 0u) << spelling;
-      } else {
+      } else if (!ElementScaledBySearch<std::decay_t<decltype(element)>>) {  // an offset decides
         EXPECT_NE(value, 0.0f) << spelling;
       }
     }

@@ -20,6 +20,12 @@ ElementRules rules_of(const Element& element) {
   return std::visit([](const auto& e) { return e.rules(); }, element);
 }
 
+// Whether granularity and options may follow the element.
+bool takes_parts(const ElementRules& rules) {
+  return rules.scales != ElementRules::Scales::kNone &&
+         rules.scales != ElementRules::Scales::kFixed;
+}
+
 ScaleStorage default_storage(const ElementRules& rules, const Granularity& granularity) {
   if (rules.storage) return *rules.storage;
   return granularity.kind == Granularity::Kind::kGroup ? ScaleStorage::kBF16 : ScaleStorage::kF32;
@@ -50,6 +56,9 @@ class PartParser {
       : spelling_(spelling), role_(role), element_(element), rules_(rules_of(element)) {}
 
   NumberFormat parse(const std::vector<std::string_view>& parts) {
+    if (rules_.weights_only && role_ != Role::kWeight) {
+      refuse(fmt::format("{} is for weights only", element_name()));
+    }
     for (size_t i = 1; i < parts.size(); ++i) {
       if (parts[i].empty()) refuse("empty part after a colon");
       for (size_t j = 1; j < i; ++j) {
@@ -70,7 +79,7 @@ class PartParser {
 
  private:
   void read(std::string_view part) {
-    const bool scaled = rules_.scales != ElementRules::Scales::kNone;
+    const bool scaled = takes_parts(rules_);
     if (scaled && (read_granularity(part) || read_rounding(part) || read_storage(part) ||
                    read_element_option(part))) {
       return;
@@ -170,7 +179,7 @@ class PartParser {
 std::vector<std::string> allowed_parts(const Element& element, Role role) {
   const ElementRules rules = rules_of(element);
   std::vector<std::string> parts;
-  if (rules.scales == ElementRules::Scales::kNone) return parts;
+  if (!takes_parts(rules)) return parts;
   if (rules.scales == ElementRules::Scales::kAny) {
     parts = {":tensor", fmt::format(":{}", row_word(role))};
   }
@@ -243,7 +252,12 @@ int NumberFormat::code_bits() const {
   return std::visit([](const auto& e) { return e.code_bits(); }, element);
 }
 
-int NumberFormat::scale_bits() const { return is_plain() ? 0 : scale_storage_bits(scale_storage); }
+int NumberFormat::scale_bits() const {
+  if (const SuperBlock* shape = super_block()) {
+    return static_cast<int>(super_block_record_bits(*shape));
+  }
+  return is_plain() ? 0 : scale_storage_bits(scale_storage);
+}
 
 int NumberFormat::zero_point_bits() const { return rules().zero_point ? code_bits() : 0; }
 
@@ -259,6 +273,29 @@ int64_t NumberFormat::block_count(int64_t rows, int64_t cols) const {
       return rows * (cols / granularity.size + (cols % granularity.size != 0 ? 1 : 0));
   }
   return 0;
+}
+
+const SuperBlock* NumberFormat::super_block() const {
+  return std::visit(
+      []<typename T>(const T& e) -> const SuperBlock* {
+        if constexpr (ElementScaledBySearch<T>) {
+          return &e.super_block();
+        } else {
+          return nullptr;
+        }
+      },
+      element);
+}
+
+int64_t NumberFormat::scale_count(int64_t rows, int64_t cols) const {
+  const SuperBlock* shape = super_block();
+  if (shape == nullptr) return block_count(rows, cols);
+  return rows * (cols / shape->values + (cols % shape->values != 0 ? 1 : 0));
+}
+
+int64_t NumberFormat::blocks_per_scale() const {
+  const SuperBlock* shape = super_block();
+  return shape != nullptr ? shape->blocks() : 1;
 }
 
 int64_t NumberFormat::tensor_scale_count(int64_t rows) const {

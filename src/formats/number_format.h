@@ -42,12 +42,18 @@ struct NumberFormat {
   bool is_plain() const;
   /// Bits of one stored code (32 or 16 for the plain ones).
   int code_bits() const;
-  /// Bits of one stored scale; 0 for the plain ones.
+  /// Bits of one stored scale, or of the record of a super-block; 0 for the plain ones.
   int scale_bits() const;
   /// Bits of one stored zero point (as wide as a code); 0 without `:asym`.
   int zero_point_bits() const;
-  /// Scales of a rows x cols matrix; 0 for the plain formats.
+  /// Blocks of a rows x cols matrix that have a scale each; 0 for the plain formats.
   int64_t block_count(int64_t rows, int64_t cols) const;
+  /// How scales of neighbouring blocks are stored together; null: each alone.
+  const SuperBlock* super_block() const;
+  /// Scales that are stored for them: the same, or the records of super-blocks.
+  int64_t scale_count(int64_t rows, int64_t cols) const;
+  /// Neighbouring blocks of a row that share a stored scale: 1 without super-blocks.
+  int64_t blocks_per_scale() const;
   /// Second-level scales (float32 each): 1 for a weight, one per row for activations; 0 unless
   /// the element has two levels.
   int64_t tensor_scale_count(int64_t rows) const;

@@ -7,10 +7,19 @@
 #include "formats/number_format.h"
 
 namespace scant {
+namespace {
+
+template <typename T>
+bool has_role(const T& element, Role role) {
+  return role == Role::kWeight || !element.rules().weights_only;
+}
+
+}  // namespace
 
 std::vector<std::string> number_format_examples(Role role) {
   std::vector<std::string> all;
   AllElements::for_each([&]<typename T>(std::type_identity<T>) {
+    if (!has_role(T{}, role)) return;
     const std::vector<std::string> elements = T::examples();
     all.insert(all.end(), elements.begin(), elements.end());
   });
@@ -33,6 +42,7 @@ std::vector<std::string> number_format_examples(Role role) {
 std::vector<ElementHelp> number_format_help(Role role) {
   std::vector<ElementHelp> lines;
   AllElements::for_each([&]<typename T>(std::type_identity<T>) {
+    if (!has_role(T{}, role)) return;
     lines.push_back({std::string(T::kFamily), std::string(T::kSyntax), std::string(T::kMeaning),
                      fmt::format("{}", fmt::join(allowed_parts(Element(T{}), role), ", "))});
   });

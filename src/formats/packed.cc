@@ -142,8 +142,16 @@ void check_codes(const PackedMatrix& matrix) {
   }
 }
 
+/// Where the record of a super-block lies.
+std::span<const std::byte> record_at(std::span<const std::byte> scales, const SuperBlock& shape,
+                                     int64_t place) {
+  const auto bytes = static_cast<size_t>(bytes_of(super_block_record_bits(shape)));
+  return scales.subspan(static_cast<size_t>(place) * bytes, bytes);
+}
+
 /// Whether every stored scale keeps values up to `reach` finite, wherever it belongs.
 bool scales_keep_finite(const PackedMatrix& matrix, float reach) {
+  if (matrix.spec().format.super_block() != nullptr) return false;  // not known
   const ScaleStorage storage = matrix.spec().format.scale_storage;
   const auto scales = matrix.part(PackedPart::kScales);
   const auto constants = matrix.part(PackedPart::kConstants);
@@ -171,11 +179,12 @@ void check_scales(const PackedMatrix& matrix) {
   const bool finite = scales_keep_finite(matrix, reach);
   for (int64_t r = 0; !finite && r < spec.rows; ++r) {
     for (int64_t b = 0; b < blocks_in_row(spec); ++b) {
-      const float scale = matrix.scale(r, b).scale;
-      if (std::isfinite(scale * reach)) continue;
-      throw Error("", fmt::format("the scale of row {}, block {} is {}; expected one that keeps "
+      const BlockScale block = matrix.scale(r, b);
+      if (std::isfinite(block.scale * reach) && std::isfinite(block.offset)) continue;
+      throw Error("", fmt::format("the scale of row {}, block {} is {}{}; expected one that keeps "
                                   "values finite",
-                                  r, b, scale));
+                                  r, b, block.scale,
+                                  block.offset == 0 ? "" : fmt::format(" from {}", block.offset)));
     }
   }
   for (int64_t c = 0; spec.column_factors && c < spec.cols; ++c) {
@@ -203,6 +212,20 @@ std::vector<int32_t> checked_order(std::span<const std::byte> part) {
   return order;
 }
 
+/// The scales of the super-block that begins with block `first` of a row.
+SuperBlockScales super_block_of(const QuantizedMatrix& quantized, int64_t row, int64_t first) {
+  const int64_t count =
+      std::min(quantized.format.blocks_per_scale(), (row + 1) * quantized.blocks_per_row() - first);
+  SuperBlockScales scales;
+  scales.super = quantized.super_scales[static_cast<size_t>(quantized.super_block_of(row, first))];
+  for (int64_t b = 0; b < count; ++b) {
+    const auto from = static_cast<size_t>(first + b), to = static_cast<size_t>(b);
+    scales.scales[to] = static_cast<int>(quantized.scales[from]);
+    if (!quantized.offsets.empty()) scales.offsets[to] = static_cast<int>(quantized.offsets[from]);
+  }
+  return scales;
+}
+
 struct OwnedParts {
   std::array<std::vector<std::byte>, kPackedParts> bytes;
   PackedMatrix::Parts views() const {
@@ -224,13 +247,21 @@ void write_scales(const PackedSpec& spec, const QuantizedMatrix& quantized, Owne
   const PackedIndex index = layout.index(view_of(spec, parts.views(), nullptr));
   const LayoutView view = view_of(spec, parts.views(), &index);
   const int width = spec.format.zero_point_bits();
+  const SuperBlock* super_block = spec.format.super_block();
   int64_t last = -1;  // one scale for the whole matrix is met in every row
   for (int64_t r = 0; r < spec.rows; ++r) {
     for (int64_t b = 0; b < blocks_in_row(spec); ++b) {
       const int64_t place = layout.scale_place(view, r, b);
       if (place < 0 || place == last) continue;
       last = place;
-      const auto from = static_cast<size_t>(quantized.block_of(r, b * block_width(spec)));
+      const int64_t block = quantized.block_of(r, b * block_width(spec));
+      if (super_block != nullptr) {
+        const auto bytes = static_cast<size_t>(bytes_of(spec.format.scale_bits()));
+        write_super_block(*super_block, super_block_of(quantized, r, block),
+                          std::span(scales).subspan(static_cast<size_t>(place) * bytes, bytes));
+        continue;
+      }
+      const auto from = static_cast<size_t>(block);
       write_scale(scales, place, spec.format.scale_storage, quantized.scales[from]);
       if (width == 0) continue;
       put_bits(zero_points, place * width, width,
@@ -320,12 +351,23 @@ BlockScale PackedMatrix::stored_scale(int64_t row, int64_t block) const {
   const int64_t place = layout_->scale_place(view_of(spec_, parts_, &index_), row, block);
   if (place < 0) return {0.0f, 0};
   const NumberFormat& format = spec_.format;
+  if (const SuperBlock* shape = format.super_block()) {
+    return read_super_block(*shape, record_at(part(PackedPart::kScales), *shape, place),
+                            block % shape->blocks());
+  }
   BlockScale scale{read_scale(part(PackedPart::kScales), place, format.scale_storage), 0};
   if (const int width = format.zero_point_bits(); width > 0) {
     scale.zero_point =
         static_cast<int32_t>(get_bits(part(PackedPart::kZeroPoints), place * width, width));
   }
   return scale;
+}
+
+SuperBlockScales PackedMatrix::super_block_scales(int64_t row, int64_t block) const {
+  const int64_t place = layout_->scale_place(view_of(spec_, parts_, &index_), row, block);
+  if (place < 0) return {};
+  const SuperBlock& shape = *spec_.format.super_block();
+  return read_super_block(shape, record_at(part(PackedPart::kScales), shape, place));
 }
 
 float PackedMatrix::tensor_scale() const {

@@ -93,6 +93,8 @@ class PackedMatrix {
   BlockScale scale(int64_t row, int64_t block) const;
   /// The same without the tensor scale: what the file holds; a scale of 0 where a block has none.
   BlockScale stored_scale(int64_t row, int64_t block) const;
+  /// The scales of the super-block that `block` is in, as they are stored; zeros where it has none.
+  SuperBlockScales super_block_scales(int64_t row, int64_t block) const;
   /// The second-level scale of the whole matrix (NVFP4); 1 without.
   float tensor_scale() const;
   /// Factor of a column; 1 without column factors.

@@ -86,18 +86,12 @@ class MatrixCodec {
     if (const QuantizedMatrix* from = options.scales_from) {
       result_.scales = from->scales;
       result_.zero_points = from->zero_points;
+      result_.offsets = from->offsets;
+      result_.super_scales = from->super_scales;
       result_.tensor_scales = from->tensor_scales;
     } else {
-      const auto blocks = static_cast<size_t>(format.block_count(values.rows, values.cols));
-      result_.scales.resize(blocks);
-      if (format.rules().zero_point) result_.zero_points.resize(blocks);
-      result_.tensor_scales.resize(static_cast<size_t>(format.tensor_scale_count(values.rows)));
-      if (options.tensor_scale) {
-        std::ranges::fill(result_.tensor_scales, *options.tensor_scale);
-      } else if (result_.tensor_scales.size() == 1 && format.role == Role::kWeight) {
-        result_.tensor_scales[0] = codec_.tensor_scale(matrix_statistics().absmax());
-      }
-      if (format.granularity.kind == Kind::kTensor) choose_tensor_block();
+      size_scales();
+      if constexpr (kFromStatistics) choose_for_tensor();
     }
   }
 
@@ -110,19 +104,15 @@ class MatrixCodec {
   void row(int64_t r, Put&& put) {
     const NumberFormat& format = result_.format;
     const bool choose = options_.scales_from == nullptr && format.granularity.kind != Kind::kTensor;
-    const bool per_row = format.role == Role::kActivation && !options_.tensor_scale;
-    if (choose && per_row && !result_.tensor_scales.empty()) {
-      const BlockStatistics whole = codec_.statistics(segment(r, 0, values_.cols));
-      result_.tensor_scales[static_cast<size_t>(r)] = codec_.tensor_scale(whole.absmax());
-    }
+    if (choose) choose_for_row(r);
     const int64_t step =
         format.granularity.kind == Kind::kGroup ? format.granularity.size : values_.cols;
-    if (choose && values_.cols == 0 && format.granularity.kind == Kind::kRow)
-      choose_block(r, r, {});
     for (int64_t begin = 0; begin < values_.cols; begin += step) {
       const Segment block = segment(r, begin, std::min(step, values_.cols - begin));
       const int64_t index = result_.block_of(r, begin);
-      if (choose) choose_block(r, index, block);
+      if constexpr (kFromStatistics) {
+        if (choose) choose_block(r, index, block);
+      }
       const BlockScale effective = result_.block_scale(r, index);
       const auto position = static_cast<uint64_t>(r * values_.cols + begin);
       const Dither dither{CounterRandom(options_.seed, options_.stream), position};
@@ -132,6 +122,61 @@ class MatrixCodec {
   }
 
  private:
+  static constexpr bool kFromStatistics = ElementScaledByStatistics<T>;
+
+  void size_scales() {
+    const NumberFormat& format = result_.format;
+    const auto blocks = static_cast<size_t>(format.block_count(values_.rows, values_.cols));
+    result_.scales.resize(blocks);
+    if (format.rules().zero_point) result_.zero_points.resize(blocks);
+    result_.tensor_scales.resize(static_cast<size_t>(format.tensor_scale_count(values_.rows)));
+    const SuperBlock* shape = format.super_block();
+    if (shape == nullptr) return;
+    if (shape->has_offsets) result_.offsets.resize(blocks);
+    result_.super_scales.resize(
+        static_cast<size_t>(format.scale_count(values_.rows, values_.cols)));
+  }
+
+  /// What is shared by all rows.
+  void choose_for_tensor() {
+    const NumberFormat& format = result_.format;
+    if (options_.tensor_scale) {
+      std::ranges::fill(result_.tensor_scales, *options_.tensor_scale);
+    } else if (result_.tensor_scales.size() == 1 && format.role == Role::kWeight) {
+      result_.tensor_scales[0] = codec_.tensor_scale(matrix_statistics().absmax());
+    }
+    if (format.granularity.kind == Kind::kTensor) choose_tensor_block();
+  }
+
+  /// What is chosen before the first block of a row.
+  void choose_for_row(int64_t r) {
+    if constexpr (kFromStatistics) {
+      const bool own = result_.format.role == Role::kActivation && !options_.tensor_scale;
+      if (own && !result_.tensor_scales.empty()) {
+        const BlockStatistics whole = codec_.statistics(segment(r, 0, values_.cols));
+        result_.tensor_scales[static_cast<size_t>(r)] = codec_.tensor_scale(whole.absmax());
+      }
+      const bool row = result_.format.granularity.kind == Kind::kRow;
+      if (values_.cols == 0 && row) choose_block(r, r, {});
+    } else {
+      const int64_t step = codec_.element().super_block().values;
+      for (int64_t begin = 0; begin < values_.cols; begin += step) choose_super_block(r, begin);
+    }
+  }
+
+  void choose_super_block(int64_t r, int64_t begin) {
+    const SuperBlock& shape = codec_.element().super_block();
+    const Segment values = segment(r, begin, std::min(shape.values, values_.cols - begin));
+    const SuperBlockScales chosen = codec_.element().search_scales(values);
+    const int64_t first = result_.block_of(r, begin);
+    result_.super_scales[static_cast<size_t>(result_.super_block_of(r, first))] = chosen.super;
+    for (int64_t b = 0; b * shape.block < values.count; ++b) {
+      const auto from = static_cast<size_t>(b), to = static_cast<size_t>(first + b);
+      result_.scales[to] = static_cast<float>(chosen.scales[from]);
+      if (shape.has_offsets) result_.offsets[to] = static_cast<float>(chosen.offsets[from]);
+    }
+  }
+
   Segment segment(int64_t r, int64_t begin, int64_t count) const {
     const uint8_t* keep = options_.mask != nullptr ? options_.mask->row(r) + begin : nullptr;
     const float* importance =
@@ -228,10 +273,19 @@ int64_t QuantizedMatrix::block_of(int64_t row, int64_t col) const {
 
 BlockScale QuantizedMatrix::block_scale(int64_t row, int64_t block) const {
   const auto index = static_cast<size_t>(block);
-  const BlockScale stored{scales[index], zero_points.empty() ? 0 : zero_points[index]};
+  const BlockScale stored{scales[index], zero_points.empty() ? 0 : zero_points[index],
+                          offsets.empty() ? 0.0f : offsets[index]};
+  if (!super_scales.empty()) {
+    return effective_scale(stored, super_scales[static_cast<size_t>(super_block_of(row, block))]);
+  }
   if (tensor_scales.empty()) return stored;
   return effective_scale(
       stored, tensor_scales[format.role == Role::kWeight ? 0 : static_cast<size_t>(row)]);
+}
+
+int64_t QuantizedMatrix::super_block_of(int64_t row, int64_t block) const {
+  const int64_t in_row = block - row * blocks_per_row();
+  return row * format.scale_count(1, cols) + in_row / format.blocks_per_scale();
 }
 
 QuantizedMatrix quantize(ConstMatrixView values, const NumberFormat& format,
@@ -241,7 +295,7 @@ QuantizedMatrix quantize(ConstMatrixView values, const NumberFormat& format,
   return std::visit(
       [&]<typename T>(const T& element) -> QuantizedMatrix {
         if constexpr (UncodedElement<T>) {
-          QuantizedMatrix result{format, values.rows, values.cols, {}, {}, {}, {}, {}, {}};
+          QuantizedMatrix result{.format = format, .rows = values.rows, .cols = values.cols};
           result.plain = Matrix(values.rows, values.cols);
           for_rows(values.rows, values.cols, &context, [&](int64_t r) {
             round_row(element, values.row_span(r), options.mask ? options.mask->row(r) : nullptr,

@@ -22,6 +22,10 @@ struct QuantizedMatrix {
   std::vector<uint8_t> codes;        ///< rows x cols, the element's code in the low bits
   std::vector<float> scales;         ///< one per block, as stored (after rounding)
   std::vector<int32_t> zero_points;  ///< one per block, for `:asym` only
+  /// Of elements with super-blocks, whose scales are integers: an integer offset per block (empty
+  /// without offsets), and what the blocks of a super-block share, numbered row by row.
+  std::vector<float> offsets;
+  std::vector<SuperScale> super_scales;
   /// NVFP4's second level: one for a weight, one per row for activations; empty elsewhere.
   std::vector<float> tensor_scales;
   /// What some methods multiply columns by after decoding: one per column, as stored (float16);
@@ -34,21 +38,24 @@ struct QuantizedMatrix {
 
   int64_t blocks_per_row() const;  ///< 1 for :channel and :token; 0 for :tensor and plain formats
   int64_t block_of(int64_t row, int64_t col) const;
-  /// What codes of `row` in `block` are multiplied by: stored scale times tensor scale in float32,
-  /// and the zero point.
+  /// What codes of `row` in `block` are multiplied by: stored scale times tensor scale (or the
+  /// scale of the super-block) in float32, zero point and offset.
   BlockScale block_scale(int64_t row, int64_t block) const;
+  /// The super-block of a block of `row`.
+  int64_t super_block_of(int64_t row, int64_t block) const;
 };
 
 /// How to choose scales and codes.
 struct QuantizeOptions {
   /// Only kept values take part: scales are chosen from them, pruned ones get the code of zero
-  /// (`binary` has none: the mask alone says that they are zero). Null: all.
+  /// (where an element has none, the nearest: the mask alone says that they are zero). Null: all.
   const Mask* mask = nullptr;
   /// Reuse these scales (from another quantization of the same shape, element and granularity)
   /// instead of choosing: "at the dense block's scale". Column factors are not applied.
   const QuantizedMatrix* scales_from = nullptr;
   /// One weight >= 0 per column: scales are searched, as by `:mse` in every format with codes, for
-  /// the least weighted sum of squared errors. Empty: all 1, and no search without `:mse`.
+  /// the least weighted sum of squared errors. Empty: all 1, and no search without `:mse` (formats
+  /// with super-blocks are always searched).
   std::span<const float> importance = {};
   /// NVFP4's second level, measured beforehand; nothing: from the values. Larger ones saturate.
   std::optional<float> tensor_scale = {};

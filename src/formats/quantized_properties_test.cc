@@ -57,7 +57,7 @@ TEST_F(QuantizedProperties, AStoredScaleIsTheNextOneAboveSoThatNothingClips) {
     const QuantizedMatrix result = quantized(values, spelling);
     std::visit(
         [&]<typename T>(const T& element) {
-          if constexpr (CodedElement<T>) {
+          if constexpr (ElementScaledByStatistics<T>) {
             if (T::kNeedsMean) return;
             double reach = element.largest();
             if (std::is_same_v<T, IntElement> && element.option().empty()) reach += 0.5;

@@ -47,6 +47,7 @@ void write_scale(std::span<std::byte> scales, int64_t index, ScaleStorage storag
 struct BlockScale {
   float scale = 1.0f;
   int32_t zero_point = 0;  ///< 0 unless the element is `:asym`
+  float offset = 0.0f;     ///< what values begin at; 0 unless the element has super-blocks with one
 };
 
 /// What a scale is chosen from: the values of a block that take part (the kept ones).

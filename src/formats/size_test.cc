@@ -74,7 +74,7 @@ int64_t count_bitmask(const NumberFormat& format, const SparsityPattern&, const 
   }
   for (const uint8_t keep : mask.keep) counter.bits(keep != 0 ? format.code_bits() : 0);
   counter.fill();
-  return counter.bytes() + count_scales(format, format.block_count(mask.rows, mask.cols));
+  return counter.bytes() + count_scales(format, format.scale_count(mask.rows, mask.cols));
 }
 
 int64_t count_n_of_m(const NumberFormat& format, const SparsityPattern& pattern, const Mask& mask,
@@ -98,7 +98,7 @@ int64_t count_n_of_m(const NumberFormat& format, const SparsityPattern& pattern,
     }
     counter.fill();
   }
-  return counter.bytes() + count_scales(format, format.block_count(mask.rows, mask.cols));
+  return counter.bytes() + count_scales(format, format.scale_count(mask.rows, mask.cols));
 }
 
 int64_t count_blocks(const NumberFormat& format, const SparsityPattern& pattern, const Mask& mask,
@@ -107,7 +107,7 @@ int64_t count_blocks(const NumberFormat& format, const SparsityPattern& pattern,
   ByteCounter counter, codes;
   int64_t scales = 0;
   const bool inside = format.granularity.kind == Granularity::Kind::kGroup &&
-                      blocks.cols % format.granularity.size == 0;
+                      blocks.cols % (format.granularity.size * format.blocks_per_scale()) == 0;
   for (int64_t r = 0; r < mask.rows; r += blocks.rows) {
     for (int64_t c = 0; c < mask.cols; c += blocks.cols) {
       const bool kept = kept_in(mask, r, r + blocks.rows, c, c + blocks.cols) > 0;
@@ -115,14 +115,14 @@ int64_t count_blocks(const NumberFormat& format, const SparsityPattern& pattern,
       if (!kept) continue;
       codes.bits(blocks.rows * blocks.cols * format.code_bits());
       codes.fill();
-      if (inside) scales += blocks.rows * blocks.cols / format.granularity.size;
+      if (inside) scales += blocks.rows * format.scale_count(1, blocks.cols);
     }
     if (listed) counter.bits(32);
   }
   if (listed) counter.bits(32);
   counter.fill();
   return counter.bytes() + codes.bytes() +
-         count_scales(format, inside ? scales : format.block_count(mask.rows, mask.cols));
+         count_scales(format, inside ? scales : format.scale_count(mask.rows, mask.cols));
 }
 
 int64_t count_structured(const NumberFormat& format, const SparsityPattern& pattern,
@@ -138,7 +138,7 @@ int64_t count_structured(const NumberFormat& format, const SparsityPattern& patt
     counter.fill();
     kept_rows += kept_in(mask, r, r + 1, 0, mask.cols) > 0;
   }
-  return counter.bytes() + count_scales(format, format.block_count(kept_rows, mask.cols));
+  return counter.bytes() + count_scales(format, format.scale_count(kept_rows, mask.cols));
 }
 
 int64_t count_dense(const NumberFormat& format, const Mask& mask) {
@@ -147,7 +147,7 @@ int64_t count_dense(const NumberFormat& format, const Mask& mask) {
     for (int64_t c = 0; c < mask.cols; ++c) counter.bits(format.code_bits());
     counter.fill();
   }
-  return counter.bytes() + count_scales(format, format.block_count(mask.rows, mask.cols));
+  return counter.bytes() + count_scales(format, format.scale_count(mask.rows, mask.cols));
 }
 
 int64_t count_bytes(std::string_view layout, const NumberFormat& format,

@@ -19,7 +19,7 @@ float nearest_scale(double wanted, ScaleStorage storage) {
 
 DescentRowBlock::DescentRowBlock(const SparsityPattern* pattern, const DescentGrid& kernels,
                                  QuantizedMatrix& grid, Mask& mask)
-    : kernels_(kernels), grid_(grid), mask_(mask) {
+    : kernels_(kernels), grid_(grid), mask_(mask), super_block_(grid.format.super_block()) {
   if (pattern != nullptr) {
     n_of_m_ = std::get_if<NOfMPattern>(&pattern->pattern);
     swaps_freely_ = std::holds_alternative<UnstructuredPattern>(pattern->pattern);
@@ -47,7 +47,8 @@ void DescentRowBlock::improve(int64_t row, const ColumnRange& block,
             .diagonal = curvature.diagonal.data(),
             .inverse_diagonal = curvature.inverse.data(),
             .scales = scales_.data(),
-            .zero_points = grid_.zero_points.empty() ? nullptr : zero_points_.data()};
+            .zero_points = grid_.zero_points.empty() ? nullptr : zero_points_.data(),
+            .offsets = grid_.offsets.empty() ? nullptr : offsets_.data()};
   changes_.resize(gradient_.size());
   growths_.resize(gradient_.size());
   for (int round = 0; round < kRounds; ++round) {
@@ -59,15 +60,29 @@ void DescentRowBlock::improve(int64_t row, const ColumnRange& block,
   }
 }
 
+float& DescentRowBlock::own_scale(int64_t row, int64_t block) {
+  if (super_block_ != nullptr && super_block_->scale_bits == 0) {
+    return grid_.super_scales[static_cast<size_t>(grid_.super_block_of(row, block))].scale;
+  }
+  return grid_.scales[static_cast<size_t>(block)];
+}
+
+float DescentRowBlock::nearest_own_scale(double wanted) const {
+  if (super_block_ == nullptr || super_block_->scale_bits == 0) {
+    return nearest_scale(wanted, grid_.format.scale_storage);
+  }
+  return static_cast<float>(std::clamp<double>(std::nearbyint(wanted), super_block_->lowest_scale(),
+                                               super_block_->highest_scale()));
+}
+
 bool DescentRowBlock::rescale(int64_t row, int64_t first, int64_t count, float* values,
                               double factor) {
   const int64_t block = grid_.block_of(row, first);
-  const auto index = static_cast<size_t>(block);
   const BlockScale old = grid_.block_scale(row, block);
-  const float before = grid_.scales[index];
-  const float wanted = nearest_scale(before * factor, grid_.format.scale_storage);
-  if (wanted == before || !std::isfinite(wanted)) return false;
-  grid_.scales[index] = wanted;
+  float& scale = own_scale(row, block);
+  const float wanted = nearest_own_scale(scale * factor);
+  if (wanted == scale || !std::isfinite(wanted)) return false;
+  scale = wanted;
   const BlockScale fresh = grid_.block_scale(row, block);
   std::visit(
       [&]<typename Element>(const Element& element) {
@@ -85,6 +100,7 @@ bool DescentRowBlock::rescale(int64_t row, int64_t first, int64_t count, float* 
 void DescentRowBlock::fill_scales(const ColumnRange& cols) {
   scales_.resize(static_cast<size_t>(block_.size()));
   zero_points_.resize(scales_.size());
+  offsets_.resize(scales_.size());
   const bool grouped = granularity().kind == Granularity::Kind::kGroup;
   for (int64_t begin = cols.begin, end; begin < cols.end; begin = end) {
     const int64_t first = block_.begin + begin;
@@ -93,6 +109,7 @@ void DescentRowBlock::fill_scales(const ColumnRange& cols) {
     const BlockScale scale = grid_.block_scale(row_, grid_.block_of(row_, first));
     std::fill_n(scales_.begin() + begin, end - begin, scale.scale);
     std::fill_n(zero_points_.begin() + begin, end - begin, scale.zero_point);
+    std::fill_n(offsets_.begin() + begin, end - begin, scale.offset);
   }
 }
 
@@ -194,9 +211,10 @@ std::pair<double, double> DescentRowBlock::along(const ColumnRange& group) {
   terms_.clear();
   factors_.clear();
   for (int64_t c = group.begin; c < group.end; ++c) {
-    if (state_.values[c] == 0) continue;
+    const float scaled = state_.values[c] - offsets_[static_cast<size_t>(c)];
+    if (keep_[c] == 0 || scaled == 0) continue;
     terms_.push_back(static_cast<int32_t>(c));
-    factors_.push_back(state_.values[c]);
+    factors_.push_back(scaled);
   }
   products_.assign(static_cast<size_t>(group.size()), 0.0f);
   kernels_.kernels().add_rows({state_.curvature + group.begin, state_.count, terms_.data(),
@@ -214,17 +232,17 @@ std::pair<double, double> DescentRowBlock::along(const ColumnRange& group) {
 bool DescentRowBlock::refit_group(const ColumnRange& group) {
   const auto [slope, bend] = along(group);
   if (bend <= 0) return false;
-  const auto index = static_cast<size_t>(grid_.block_of(row_, block_.begin + group.begin));
-  const float before = grid_.scales[index];
+  float& scale = own_scale(row_, grid_.block_of(row_, block_.begin + group.begin));
+  const float before = scale;
   float* values = state_.values + group.begin;
   old_.assign(values, values + group.size());
   if (!rescale(row_, block_.begin + group.begin, group.size(), values, 1.0 - slope / bend)) {
     return false;
   }
   // The step in steps of the stored scale, which can be coarse.
-  const double step = grid_.scales[index] / static_cast<double>(before) - 1;
+  const double step = scale / static_cast<double>(before) - 1;
   if (step * (2 * slope + step * bend) >= -1e-6 * bend * step * step) {
-    grid_.scales[index] = before;
+    scale = before;
     std::ranges::copy(old_, values);
     return false;
   }

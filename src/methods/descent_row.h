@@ -68,8 +68,9 @@ class DescentRowBlock {
   void improve(int64_t row, const ColumnRange& block, const BlockCurvature& curvature,
                float* values, const float* gradient);
 
-  /// The scale of a block of the format becomes the storable one nearest to `factor` times it.
-  /// `values` are what it holds, column `first` of the matrix on.
+  /// The scale of a block of the format becomes the storable one nearest to `factor` times it (with
+  /// super-blocks, the nearest integer). `values` are what it holds, column `first` of the matrix
+  /// on.
   bool rescale(int64_t row, int64_t first, int64_t count, float* values, double factor);
 
   /// Whether improve() chooses scales of groups as well.
@@ -77,6 +78,11 @@ class DescentRowBlock {
 
  private:
   const Granularity& granularity() const { return grid_.format.granularity; }
+
+  /// Where the scale of a block is stored for itself alone.
+  float& own_scale(int64_t row, int64_t block);
+
+  float nearest_own_scale(double wanted) const;
 
   void fill_scales(const ColumnRange& cols);
 
@@ -103,7 +109,7 @@ class DescentRowBlock {
 
   bool refit_all_groups();
 
-  /// slope and bend of the objective along the values of a group.
+  /// slope and bend of the objective along what the scale of a group multiplies.
   std::pair<double, double> along(const ColumnRange& group);
 
   bool refit_group(const ColumnRange& group);
@@ -120,7 +126,8 @@ class DescentRowBlock {
   const uint8_t* keep_ = nullptr;
   DescentRow state_{};
   std::vector<uint8_t> all_;
-  std::vector<float> gradient_, scales_, changes_, growths_;
+  const SuperBlock* super_block_;  // null: scales are stored each alone
+  std::vector<float> gradient_, scales_, offsets_, changes_, growths_;
   std::vector<int32_t> zero_points_, terms_;
   std::vector<float> factors_, products_, old_;
 };

@@ -24,7 +24,7 @@ struct Range {
   int64_t size() const { return end - begin; }
 };
 
-/// Scales and zero points of a grid by block, one per row: what a column of a tile reads.
+/// Scales, zero points and offsets of a grid by block, one per row: what a column of a tile reads.
 class GridColumns {
  public:
   explicit GridColumns(const QuantizedMatrix& grid)
@@ -37,12 +37,14 @@ class GridColumns {
     padded_rows_ = (grid.rows + kLanes - 1) / kLanes * kLanes;
     scales_.assign(static_cast<size_t>(blocks * padded_rows_), 0.0f);
     if (!grid.zero_points.empty()) zero_points_.assign(scales_.size(), 0);
+    if (!grid.offsets.empty()) offsets_.assign(scales_.size(), 0.0f);
     for (int64_t r = 0; r < grid.rows; ++r) {
       for (int64_t b = 0; b < blocks; ++b) {
         const BlockScale scale = grid.block_scale(r, grid.block_of(r, b * width_));
         const auto at = static_cast<size_t>(b * padded_rows_ + r);
         scales_[at] = scale.scale;
         if (!zero_points_.empty()) zero_points_[at] = scale.zero_point;
+        if (!offsets_.empty()) offsets_[at] = scale.offset;
       }
     }
   }
@@ -55,7 +57,8 @@ class GridColumns {
                     .count = kLanes,
                     .scales = scales_.empty() ? nullptr : scales_.data() + at,
                     .zero_points = zero_points_.empty() ? nullptr : zero_points_.data() + at,
-                    .simulated = values});
+                    .simulated = values,
+                    .offsets = offsets_.empty() ? nullptr : offsets_.data() + at});
     if (!factors_.empty()) scale_lanes(values, factors_[static_cast<size_t>(col)]);
   }
 
@@ -70,6 +73,7 @@ class GridColumns {
   int64_t padded_rows_ = 0;
   std::vector<float> scales_;
   std::vector<int32_t> zero_points_;
+  std::vector<float> offsets_;
 };
 
 /// Some rows in the columns of a block, column by column: row l of the tile is lane l.
@@ -318,6 +322,10 @@ Mask select_by_scaled(ConstMatrixView values, const SparsityPattern& pattern,
 
 Mask run_sweep(const Sweep& sweep, MatrixView values, Context& context) {
   return SweepPass(sweep, values, context).run();
+}
+
+std::vector<float> grid_importance(const NumberFormat& format, const InputStatistics& inputs) {
+  return format.super_block() != nullptr ? inputs.squared_norms() : std::vector<float>{};
 }
 
 Mask select_by_loss(ConstMatrixView values, const SparsityPattern& pattern,

@@ -4,6 +4,7 @@
 #include "formats/mask.h"
 #include "formats/pattern.h"
 #include "formats/quantized.h"
+#include "methods/input_statistics.h"
 #include "ops/gram_factor.h"
 
 namespace scant {
@@ -29,6 +30,11 @@ struct Sweep {
 /// if there is a pattern or a mask. Deterministic for any number of threads. N:M needs a factor
 /// from left to right.
 Mask run_sweep(const Sweep& sweep, MatrixView values, Context& context);
+
+/// How squared errors count by column where the scales of a grid are searched before a sweep: by
+/// the squared norm of the input for formats whose scales are always searched (blocks of GGUF);
+/// empty, all alike, for others.
+std::vector<float> grid_importance(const NumberFormat& format, const InputStatistics& inputs);
 
 /// The mask that a pattern chooses by w^2 / [H^-1]_jj, the loss of pruning one weight alone.
 Mask select_by_loss(ConstMatrixView values, const SparsityPattern& pattern,

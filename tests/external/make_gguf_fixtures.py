@@ -26,11 +26,12 @@ from safetensors.numpy import save_file
 PLAIN = [Type.F32, Type.F16, Type.BF16]
 SMALL = [Type.Q8_0, Type.Q4_0, Type.Q4_1, Type.Q5_0, Type.Q5_1]
 LARGE = [Type.Q4_K, Type.Q5_K, Type.Q6_K]
-LATER = [Type.TQ2_0, Type.MXFP4]  # behind the others, whose random bytes stay the same
+LATER = [Type.TQ2_0, Type.MXFP4, Type.Q2_K, Type.Q3_K]  # behind the others, whose random bytes stay the same
 # Where the float16 scales lie in a block: any other byte may be random, these must be finite.
 SCALE_OFFSETS = {
     Type.Q8_0: [0], Type.Q4_0: [0], Type.Q4_1: [0, 2], Type.Q5_0: [0], Type.Q5_1: [0, 2],
     Type.Q4_K: [0, 2], Type.Q5_K: [0, 2], Type.Q6_K: [208], Type.TQ2_0: [64], Type.MXFP4: [],
+    Type.Q2_K: [80, 82], Type.Q3_K: [108],
 }
 
 
@@ -57,7 +58,7 @@ def finish(writer):
 def block_types(path, rng):
     writer = gguf.GGUFWriter(path, "llama")
     for kind in PLAIN + SMALL + LARGE + LATER:
-        rows, cols = (4, 256) if kind in [*LARGE, Type.TQ2_0] else (4, 64)
+        rows, cols = (4, 256) if gguf.GGML_QUANT_SIZES[kind][0] == 256 else (4, 64)
         blocks = random_blocks(rng, kind, rows, cols)
         values = gguf.quants.dequantize(blocks, kind).astype(np.float32).reshape(rows, cols)
         if kind in (Type.F32, Type.F16):

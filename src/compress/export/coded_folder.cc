@@ -204,7 +204,7 @@ void read_codes(const PackedMatrix& matrix, int64_t row, std::span<uint32_t> cod
           for (size_t c = 0; c < codes.size(); ++c) {
             if (keep[c] != 0) continue;
             const int64_t block = static_cast<int64_t>(c) / width;
-            codes[c] = element.nearest(0.0f, matrix.stored_scale(row, block).zero_point);
+            codes[c] = encode(element, 0.0f, matrix.stored_scale(row, block));
           }
         }
       },

@@ -111,11 +111,21 @@ void count_weight(const GgufTensorJob& tensor, ExportResult& result) {
   ++result.pruned;
   result.pruned_bytes += static_cast<int64_t>(tensor.planned.bytes());
   result.pruned_source_bytes += tensor.stored->bytes;
-  if (tensor.encoding != nullptr && !tensor.encoding->keeps_zeros) {
-    result.notes.push_back(
-        fmt::format("Tensor {} is pruned, but {} has no exact zero: its zeros "
-                    "become small values.",
-                    tensor.weight->tensor, tensor.encoding->type->name));
+}
+
+/// Pruned weights that are not zero in the file.
+void add_lost_zeros(const std::vector<GgufTensorJob>& tensors, ExportResult& result) {
+  std::map<std::string_view, int> types;
+  for (const GgufTensorJob& tensor : tensors) {
+    if (tensor.encoding == nullptr || tensor.encoding->keeps_zeros) continue;
+    if (tensor.weight->entry.spec.pattern) ++types[tensor.encoding->type->name];
+  }
+  for (const auto& [type, count] : types) {
+    result.notes.push_back(fmt::format(
+        "{} has no exact zero: in {} pruned tensors the value nearest to zero stands in its place, "
+        "so that the file is not quite the model that was measured. Q3_K, Q6_K and types without a "
+        "minimum keep zeros.",
+        type, count));
   }
 }
 
@@ -140,6 +150,7 @@ ExportResult write(const ExportJob& job, const std::string& out, Context& contex
   file.commit();
   result.written_bytes = static_cast<int64_t>(writer.total_bytes());
   add_notes(tensors, result);
+  add_lost_zeros(tensors, result);
   if (data.rounded() > 0) {
     result.notes.push_back(
         fmt::format("{} tensors hold values that {} does not have: they were rounded to nearest.",

@@ -141,8 +141,9 @@ TEST_F(GgufTarget, EveryFormatThatATypeHoldsComesBackExactlyAndOthersAreRefusedW
     expect_same_values(model->checkpoint(), *back);
     types.insert(back->require("model.layers.0.self_attn.q_proj.weight").type);
   }
-  // Rows of 64 fill no block of TQ2_0.
-  EXPECT_EQ(types, (std::set<std::string>{"BF16", "MXFP4", "Q4_0", "Q5_0", "Q8_0"}));
+  // Rows of 64 fill no block of TQ2_0 or of the types with blocks of 256.
+  EXPECT_EQ(types,
+            (std::set<std::string>{"BF16", "MXFP4", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"}));
 }
 
 TEST_F(GgufTarget, TheSmallestTypeThatHoldsTheCodesIsTaken) {
@@ -165,6 +166,12 @@ TEST_F(GgufTarget, TheSmallestTypeThatHoldsTheCodesIsTaken) {
   EXPECT_EQ(type("int7:g32:asym", 64), "Q8_0");
   EXPECT_EQ(type("mxfp4", 64), "MXFP4");
   EXPECT_EQ(type("fp4_e2m1:g32", 64), "Q5_0");
+  for (const char* own : {"q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "q4_1", "q5_1"}) {
+    std::string name = own;
+    std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::toupper(c); });
+    EXPECT_EQ(type(own, 512), name);
+  }
+  EXPECT_THROW(type("q4_k", 128), Error);
   EXPECT_THROW(type("int8:g32:asym", 64), Error);
   EXPECT_THROW(type("nf4", 64), Error);
   EXPECT_THROW(type("nvfp4", 64), Error);
@@ -195,6 +202,70 @@ TEST_F(GgufTarget, ATernaryModelOfWholeBlocksIsTq2) {
     matrix.unpack_rows(r, MatrixView(expected.data(), 1, 512));
     EXPECT_EQ(back, expected);
   }
+}
+
+/// Rows of a matrix through the blocks of its type and back.
+Matrix through_blocks(const PackedMatrix& matrix) {
+  ExportedWeight weight{"t", "t", {}};
+  weight.entry.spec = matrix.spec();
+  const GgufEncoding& encoding = gguf_encoding(weight);
+  const int64_t elements = encoding.type->elements;
+  const auto levels = GgufLevels::of(matrix.spec().format);
+  GgufRow row(weight, matrix, levels);
+  Matrix back(matrix.rows(), matrix.cols());
+  for (int64_t r = 0; r < matrix.rows(); ++r) {
+    row.read(r);
+    // Bytes that were there before must not show.
+    std::vector<std::byte> blocks(
+        static_cast<size_t>(matrix.cols() / elements) * encoding.type->bytes, std::byte{0xff});
+    for (int64_t b = 0; b * elements < matrix.cols(); ++b) {
+      encoding.encode(row, b * elements,
+                      blocks.data() + static_cast<size_t>(b) * encoding.type->bytes);
+    }
+    read_gguf_values(*encoding.type, blocks.data(), 0, back.row_span(r));
+  }
+  return back;
+}
+
+TEST_F(GgufTarget, BlocksWithScalesOfTheirOwnHoldEveryValueAndZerosWhereTheyCan) {
+  Matrix values(6, 512);
+  const CounterRandom random(3, 2);
+  for (int64_t i = 0; i < values.size(); ++i) {
+    values.data()[i] = 0.02f * random.normal(static_cast<uint64_t>(i));
+  }
+  const SparsityPattern pattern = SparsityPattern::parse("2:4");
+  const Mask mask = pattern.select_magnitude(values.view(), context_);
+  for (const std::string& name : GgufBlockElement::examples()) {
+    SCOPED_TRACE(name);
+    Matrix expected(6, 512);
+    const PackedMatrix dense =
+        pack(quantize(values.view(), weights(name), {}, context_), nullptr, {});
+    dense.unpack_rows(0, expected.view());
+    EXPECT_TRUE(std::ranges::equal(through_blocks(dense).values(), expected.values()));
+    const PackedMatrix pruned =
+        pack(quantize(values.view(), weights(name), {.mask = &mask}, context_), &mask, pattern);
+    pruned.unpack_rows(0, expected.view());
+    const Matrix back = through_blocks(pruned);
+    for (int64_t i = 0; i < values.size(); ++i) {
+      if (mask.keep[static_cast<size_t>(i)] != 0 || weights(name).rules().has_zero) {
+        ASSERT_EQ(back.data()[i], expected.data()[i]);
+      } else {
+        ASSERT_LT(std::abs(back.data()[i]), 0.03f);  // the nearest that there is
+      }
+    }
+  }
+}
+
+TEST_F(GgufTarget, LostZerosAreSaidAndRowsThatFillNoBlockAreRefused) {
+  EXPECT_THAT(write(*packed("q4_1", "2:4")).notes,
+              testing::Contains(AllOf(HasSubstr("Q4_1 has no exact zero: in 7 pruned tensors"),
+                                      HasSubstr("Q3_K, Q6_K"))));
+  EXPECT_THAT(write(*packed("q4_1")).notes, Not(testing::Contains(HasSubstr("zero"))));
+  EXPECT_THAT(refusal(*packed("q4_k")),
+              AllOf(HasSubstr("tensor model.layers.0."),
+                    HasSubstr("has 64 inputs, which are no whole number of blocks of 256"),
+                    HasSubstr("the nearest that GGUF can hold: q4_1")));
+  EXPECT_THAT(refusal(*packed("q6_k")), HasSubstr("can hold: int8:g32:scale=fp16"));
 }
 
 TEST_F(GgufTarget, AScaleThatFloat16DoesNotHoldIsRefusedUnlessAllItsCodesAreZero) {

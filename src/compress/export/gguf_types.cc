@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "compress/export/coded_folder.h"
+#include "compress/export/gguf_super_blocks.h"
 #include "core/dtype.h"
 #include "core/error.h"
 
@@ -87,11 +88,21 @@ void encode_mxfp4(const GgufRow& row, int64_t column, std::byte* block) {
   }
 }
 
+template <GgufBlockElement::Kind kKind>
+bool holds_kind(const NumberFormat& format, const std::optional<GgufLevels>&) {
+  const auto* element = std::get_if<GgufBlockElement>(&format.element);
+  return element != nullptr && element->kind == kKind;
+}
+
 constexpr std::string_view kGroups = "fp16 exactly; gN of whole blocks, channel, tensor";
 
 /// The nearest format that some type holds.
 std::string nearest(const ExportedWeight& weight) {
   const NumberFormat& format = weight.entry.spec.format;
+  if (const SuperBlock* shape = format.super_block()) {
+    if (!shape->has_offsets) return "int8:g32:scale=fp16";
+    return format.code_bits() == 5 ? "q5_1" : "q4_1";
+  }
   const auto levels = GgufLevels::of(format);
   const bool held = levels && !format.rules().two_level &&
                     std::max(-levels->lowest, levels->highest + 1) <= 128 &&
@@ -113,7 +124,8 @@ std::string nearest(const ExportedWeight& weight) {
 
 bool fills_blocks(const PackedSpec& spec, int64_t elements) {
   const Granularity& granularity = spec.format.granularity;
-  const bool groups = granularity.kind == Granularity::Kind::kGroup;
+  const bool groups =
+      granularity.kind == Granularity::Kind::kGroup && spec.format.super_block() == nullptr;
   return spec.cols % elements == 0 &&
          (!groups || granularity.size % elements == 0 || granularity.size >= spec.cols);
 }
@@ -123,8 +135,8 @@ bool fills_blocks(const PackedSpec& spec, int64_t elements) {
 std::optional<GgufLevels> GgufLevels::of(const NumberFormat& format) {
   return std::visit(
       [&]<typename T>(const T& element) -> std::optional<GgufLevels> {
-        if constexpr (!CodedElement<T>) {
-          return std::nullopt;
+        if constexpr (!ElementScaledByStatistics<T>) {
+          return std::nullopt;  // plain, or integers with a type of their own
         } else {
           GgufLevels result;
           for (const uint8_t code : element.codes()) {
@@ -212,15 +224,23 @@ uint32_t gguf_file_type(const GgufType& type) {
 
 std::span<const GgufEncoding> all_gguf_encodings() {
   const auto type = [](std::string_view name) { return find_gguf_type(name); };
+  using Kind = GgufBlockElement::Kind;
   static const std::array kEncodings = {
       GgufEncoding{type("TQ2_0"), "ternary, int2:narrow, binary",
                    "fp16 exactly; groups of 256, channel, tensor", true, holds_levels<-1, 1>,
                    encode_tq2_0},
+      GgufEncoding{type("Q2_K"), "q2_k", "its own", false, holds_kind<Kind::kQ2K>, encode_q2_k},
+      GgufEncoding{type("Q3_K"), "q3_k", "its own", true, holds_kind<Kind::kQ3K>, encode_q3_k},
       GgufEncoding{type("MXFP4"), "mxfp4", "as it is", true, holds_mxfp4, encode_mxfp4},
       GgufEncoding{type("Q4_0"), "int2 to int4; int2, int3 :asym; ternary, binary, hbfp4", kGroups,
                    true, holds_levels<-8, 7>, encode_q4_0},
+      GgufEncoding{type("Q4_K"), "q4_k", "its own", false, holds_kind<Kind::kQ4K>, encode_q4_k},
+      GgufEncoding{type("Q4_1"), "q4_1", "its own", false, holds_kind<Kind::kQ41>, encode_q4_1},
       GgufEncoding{type("Q5_0"), "int5, int4:asym; fp4_e2m1", kGroups, true, holds_levels<-16, 15>,
                    encode_q5_0},
+      GgufEncoding{type("Q5_K"), "q5_k", "its own", false, holds_kind<Kind::kQ5K>, encode_q5_k},
+      GgufEncoding{type("Q5_1"), "q5_1", "its own", false, holds_kind<Kind::kQ51>, encode_q5_1},
+      GgufEncoding{type("Q6_K"), "q6_k", "its own", true, holds_kind<Kind::kQ6K>, encode_q6_k},
       GgufEncoding{type("Q8_0"), "int6 to int8; int5 to int7 :asym; hbfp6, hbfp8, fp6_e2m3, mxint8",
                    kGroups, true, holds_levels<-128, 127>, encode_q8_0},
   };
@@ -246,7 +266,9 @@ const GgufEncoding& gguf_encoding(const ExportedWeight& weight) {
     refuse_weight(weight, kTarget,
                   fmt::format("has {} inputs, which are no whole number of blocks of {}", spec.cols,
                               elements),
-                  "the tensor as it is (--skip), in F16, BF16 or F32");
+                  spec.cols % kSmallBlock == 0
+                      ? nearest(weight)
+                      : "the tensor as it is (--skip), in F16, BF16 or F32");
   }
   if (!fills_blocks(spec, elements)) {
     refuse(fmt::format("is {}, whose groups are no whole number of blocks of {}", format.spelling(),

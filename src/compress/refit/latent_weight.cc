@@ -67,6 +67,8 @@ LatentWeight::LatentWeight(ConstMatrixView dense, const CompressedMatrix& compre
                             .codes = {},
                             .scales = from.scales,
                             .zero_points = from.zero_points,
+                            .offsets = from.offsets,
+                            .super_scales = from.super_scales,
                             .tensor_scales = from.tensor_scales,
                             .column_factors = from.column_factors,
                             .plain = {}};
@@ -76,7 +78,8 @@ LatentWeight::LatentWeight(ConstMatrixView dense, const CompressedMatrix& compre
     unit_ = (largest_ - smallest_) /
             static_cast<float>(std::min<int64_t>(kFinest, std::max<int64_t>(1, range.count - 1)));
     start_scales_ = grid_->scales;
-    fit_scales_ = grid_->format.scale_storage != ScaleStorage::kE8M0;
+    fit_scales_ = grid_->format.scale_storage != ScaleStorage::kE8M0 &&
+                  grid_->super_scales.empty();  // integers are too coarse for steps
     log_scales_.assign(start_scales_.size(), 0.0f);
     scale_moments_ = AdamMoments(start_scales_.size());
   } else {
@@ -99,6 +102,10 @@ float LatentWeight::scale_at(int64_t row, int64_t col) const {
   return grid_->block_scale(row, grid_->block_of(row, col)).scale;
 }
 
+float LatentWeight::offset_at(int64_t row, int64_t col) const {
+  return grid_ ? grid_->block_scale(row, grid_->block_of(row, col)).offset : 0.0f;
+}
+
 float LatentWeight::factor_at(int64_t col) const {
   const bool has_factors = grid_ && !grid_->column_factors.empty();
   return has_factors ? grid_->column_factors[static_cast<size_t>(col)] : 1.0f;
@@ -110,11 +117,13 @@ void LatentWeight::start_from(ConstMatrixView dense, const CompressedMatrix& com
     for (int64_t begin = 0; begin < dense.cols; begin += segment_width()) {
       const float scale = scale_at(r, begin);
       if (scale == 0) continue;
+      const float offset = offset_at(r, begin);
       const int64_t end = std::min(dense.cols, begin + segment_width());
       for (int64_t c = begin; c < end; ++c) {
         if (mask_ && (*mask_)(r, c) == 0) continue;
-        const float code = compressed.values(r, c) / (scale * factor_at(c));
-        const float wanted = dense(r, c) / (scale * factor_at(c));
+        const float from = offset * factor_at(c);
+        const float code = (compressed.values(r, c) - from) / (scale * factor_at(c));
+        const float wanted = (dense(r, c) - from) / (scale * factor_at(c));
         const float reach = kBorder * unit_;
         position_(r, c) = grid_ ? std::clamp(wanted, code - reach, code + reach) : code;
       }
@@ -128,7 +137,8 @@ void LatentWeight::start_from(ConstMatrixView dense, const CompressedMatrix& com
     for (int64_t c = 0; c < dense.cols; ++c) {
       if (rounded(r, c) == compressed.values(r, c)) continue;
       const float scale = scale_at(r, c) * factor_at(c);
-      if (scale != 0) position_(r, c) = compressed.values(r, c) / scale;
+      const float scaled = compressed.values(r, c) - offset_at(r, c) * factor_at(c);
+      if (scale != 0) position_(r, c) = scaled / scale;
     }
   }
 }
@@ -146,10 +156,10 @@ void LatentWeight::evaluate(MatrixView values, Context& context) {
   context.threads.parallel_for(pieces.count(), [&](int64_t piece) {
     for (int64_t r = pieces.begin(piece); r < pieces.end(piece); ++r) {
       for (int64_t begin = 0; begin < values.cols; begin += segment_width()) {
-        const float scale = scale_at(r, begin);
+        const float scale = scale_at(r, begin), offset = offset_at(r, begin);
         const int64_t end = std::min(values.cols, begin + segment_width());
         for (int64_t c = begin; c < end; ++c) {
-          values(r, c) = position_(r, c) * (scale * factor_at(c));
+          values(r, c) = position_(r, c) * (scale * factor_at(c)) + offset * factor_at(c);
         }
       }
     }

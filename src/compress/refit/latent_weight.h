@@ -30,6 +30,7 @@ class LatentWeight {
  private:
   int64_t segment_width() const;
   float scale_at(int64_t row, int64_t col) const;
+  float offset_at(int64_t row, int64_t col) const;
   float factor_at(int64_t col) const;
   void start_from(ConstMatrixView dense, const CompressedMatrix& compressed, Context& context);
   void move_row(int64_t row, ConstMatrixView values, ConstMatrixView gradient,

@@ -117,7 +117,8 @@ TEST_P(LatentWeights, DescendOnTheGridAndKeepTheMask) {
 
 INSTANTIATE_TEST_SUITE_P(Formats, LatentWeights,
                          testing::Values("int4:g32", "int3", "int4:g32:asym", "int8:tensor",
-                                         "fp8_e4m3", "mxfp4", "nvfp4", "nf4", "ternary", "binary"),
+                                         "fp8_e4m3", "mxfp4", "nvfp4", "nf4", "ternary", "binary",
+                                         "q4_k", "q3_k"),
                          [](const auto& test) {
                            std::string name = test.param;
                            std::ranges::replace(name, ':', '_');

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "formats/scale.h"
+#include "formats/segment.h"
+#include "formats/super_block.h"
 
 namespace scant {
 
@@ -18,6 +20,7 @@ struct ElementRules {
     kAny,     ///< :tensor, :channel or :token, :gN
     kGroups,  ///< :gN
     kBlocks,  ///< :block=N
+    kFixed,   ///< nothing: the element's own blocks and its own search, without options
   };
   Scales scales = Scales::kAny;
   Granularity granularity{Granularity::Kind::kRow, 0};  ///< the default
@@ -27,6 +30,7 @@ struct ElementRules {
   bool two_level = false;   ///< one more float32 scale per tensor
   bool has_zero = true;     ///< 0 is a code
   float zero_scale = 1.0f;  ///< the scale of a block of zeros
+  bool weights_only = false;
 };
 
 /// What theory can build on, as far as it depends on the element alone.
@@ -66,10 +70,10 @@ concept UncodedElement = requires(const T element, float x) {
 };
 
 /// Codes of at most 8 bits. With y = x / scale in float32, the value of a code is
-/// (code_value(code) - zero_point) * scale in float32.
+/// (code_value(code) - zero_point) * scale + offset in float32.
 template <typename T>
-concept CodedElement = requires(const T element, float y, int32_t zero_point, float u, uint8_t code,
-                                const BlockStatistics& statistics) {
+concept CodedElement = requires(const T element, float y, int32_t zero_point, float u,
+                                uint8_t code) {
   // The code nearest to y, ties to even, saturating; never the code of negative zero.
   { element.nearest(y, zero_point) } -> std::same_as<uint8_t>;
   // One of the two codes around y. Integers and tables take the upper one if u is less than its
@@ -81,6 +85,12 @@ concept CodedElement = requires(const T element, float y, int32_t zero_point, fl
   { element.largest() } -> std::same_as<float>;
   // Every code that nearest() can return, by increasing value.
   { element.codes() } -> std::same_as<std::vector<uint8_t>>;
+};
+
+/// Scales of single blocks that follow from what is known of their values.
+template <typename T>
+concept ElementScaledByStatistics = CodedElement<T> &&
+    requires(const T element, float y, const BlockStatistics& statistics) {
   // The real scale of a block, before it is rounded for storage; 0 for a block of zeros.
   { element.wanted_scale(statistics) } -> std::same_as<double>;
   // The zero point at a scale; 0 for elements without.
@@ -88,27 +98,37 @@ concept CodedElement = requires(const T element, float y, int32_t zero_point, fl
   { T::kNeedsMean } -> std::convertible_to<bool>;         // wanted_scale reads sum and count
 };
 
+/// Scales that are integers, stored in records of several blocks, and searched.
+template <typename T>
+concept ElementScaledBySearch = CodedElement<T> &&
+    requires(const T element, const Segment& values) {
+  { element.super_block() } -> std::same_as<const SuperBlock&>;         // of a table that stays
+  { element.search_scales(values) } -> std::same_as<SuperBlockScales>;  // of one super-block
+};
+
 /// What a number format must provide to be listed in all_elements.h.
 template <typename T>
-concept ElementFamily = NamedElement<T> &&(CodedElement<T> || UncodedElement<T>);
+concept ElementFamily = NamedElement<T> &&
+    (ElementScaledByStatistics<T> || ElementScaledBySearch<T> || UncodedElement<T>);
 
 /// x in units of the block's scale, in float32; 0 if the scale is 0.
 inline float in_units(float x, float scale) { return scale == 0.0f ? 0.0f : x / scale; }
 
 template <CodedElement T>
 uint8_t encode(const T& element, float x, BlockScale block) {
-  return element.nearest(in_units(x, block.scale), block.zero_point);
+  return element.nearest(in_units(x - block.offset, block.scale), block.zero_point);
 }
 
 template <CodedElement T>
 uint8_t encode_stochastic(const T& element, float x, BlockScale block, float u) {
   if (block.scale == 0.0f) return encode(element, x, block);  // nothing to choose between
-  return element.stochastic(in_units(x, block.scale), block.zero_point, u);
+  return element.stochastic(in_units(x - block.offset, block.scale), block.zero_point, u);
 }
 
 template <CodedElement T>
 float decode(const T& element, uint8_t code, BlockScale block) {
-  return (element.code_value(code) - static_cast<float>(block.zero_point)) * block.scale;
+  const float units = element.code_value(code) - static_cast<float>(block.zero_point);
+  return units * block.scale + block.offset;
 }
 
 /// The element for families without options.

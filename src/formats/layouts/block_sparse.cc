@@ -29,23 +29,27 @@ struct Blocks {
   int64_t across, down, kept;
 };
 
+/// Columns that share a stored scale, where there is one for each group or super-block.
+int64_t scale_width(const NumberFormat& format) {
+  return format.granularity.size * format.blocks_per_scale();
+}
+
 /// Whether groups of scales lie inside blocks, so that pruned blocks need none.
 bool scales_inside(const NumberFormat& format, const BlockPattern& blocks) {
   return format.granularity.kind == Granularity::Kind::kGroup &&
-         blocks.cols % format.granularity.size == 0;
+         blocks.cols % scale_width(format) == 0;
 }
 
 LayoutExtent extent_with(const StoredMatrix& matrix, int64_t position_bits) {
   const BlockPattern& blocks = *block_pattern(matrix.pattern);
   const int64_t kept_blocks = blocks.kept_blocks(matrix.rows, matrix.cols);
-  const int64_t size = matrix.format.granularity.size;
   return {
       .position_bits = position_bits,
       .position_bytes = bytes_of(position_bits),
       .kept = matrix.kept,
       .code_bytes = kept_blocks * bytes_of(blocks.rows * blocks.cols * matrix.format.code_bits()),
       .scales = scales_inside(matrix.format, blocks)
-                    ? kept_blocks * blocks.rows * (blocks.cols / size)
+                    ? kept_blocks * blocks.rows * (blocks.cols / scale_width(matrix.format))
                     : all_scales(matrix)};
 }
 
@@ -117,12 +121,13 @@ int64_t place_of_scale(const LayoutView& view, int64_t row, int64_t group) {
   const Blocks blocks(view.spec);
   const BlockPattern& pattern = blocks.pattern;
   if (!scales_inside(view.spec.format, pattern)) return place_among_all(view.spec, row, group);
-  const int64_t size = view.spec.format.granularity.size;
-  const int64_t block = row / pattern.rows * blocks.across + group * size / pattern.cols;
+  const int64_t size = scale_width(view.spec.format);
+  const int64_t scale = group / view.spec.format.blocks_per_scale();
+  const int64_t block = row / pattern.rows * blocks.across + scale * size / pattern.cols;
   const int64_t place = view.index->places[static_cast<size_t>(block)];
   if (place < 0) return -1;
-  const int64_t groups = pattern.cols / size;
-  return (place * pattern.rows + row % pattern.rows) * groups + group % groups;
+  const int64_t scales = pattern.cols / size;
+  return (place * pattern.rows + row % pattern.rows) * scales + scale % scales;
 }
 
 int column_bits(const Blocks& blocks) { return blocks.across <= 65536 ? 16 : 32; }

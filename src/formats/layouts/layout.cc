@@ -41,7 +41,7 @@ uint32_t CodeRows::filler() const {
 int64_t place_among_all(const PackedSpec& spec, int64_t row, int64_t block) {
   using Kind = Granularity::Kind;
   if (spec.format.granularity.kind == Kind::kTensor) return 0;
-  return row * spec.format.block_count(1, spec.cols) + block;
+  return row * spec.format.scale_count(1, spec.cols) + block / spec.format.blocks_per_scale();
 }
 
 std::vector<uint8_t> read_flags(const LayoutView& view, int64_t units, int64_t kept) {

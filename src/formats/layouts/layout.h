@@ -55,9 +55,9 @@ struct PackedBytes {
   std::vector<std::byte> positions, codes;
 };
 
-/// The scales of every block of the matrix, pruned or not.
+/// The stored scales of every block of the matrix, pruned or not.
 inline int64_t all_scales(const StoredMatrix& matrix) {
-  return matrix.format.block_count(matrix.rows, matrix.cols);
+  return matrix.format.scale_count(matrix.rows, matrix.cols);
 }
 
 /// Where the scale of a row's block stands if every block has one.

@@ -30,7 +30,7 @@ LayoutExtent StructuredLayout::extent(const StoredMatrix& matrix) {
           .position_bytes = bytes_of(units),
           .kept = rows * cols,
           .code_bytes = rows * bytes_of(cols * matrix.format.code_bits()),
-          .scales = matrix.format.block_count(rows, matrix.cols)};
+          .scales = matrix.format.scale_count(rows, matrix.cols)};
 }
 
 void StructuredLayout::write(const PackedSpec& spec, const CodeRows& rows, PackedBytes& out) {

@@ -71,9 +71,12 @@ void MatmulTile::block_scales(const PackedMatmulRow& kernels, int64_t begin, int
   const auto blocks = static_cast<int64_t>(out.size()) / count;
   const bool one = format.granularity.kind == Granularity::Kind::kTensor;
   if (!weight_.all_scales_ || one) {
+    std::vector<BlockScale> scales(static_cast<size_t>(blocks));
     for (int64_t i = 0; i < count; ++i) {
+      read_row_scales(matrix, begin + i, scales);
       for (int64_t b = 0; b < blocks; ++b) {
-        out[static_cast<size_t>(i * blocks + b)] = matrix.scale(begin + i, b).scale * weight_.unit_;
+        const auto at = static_cast<size_t>(b);
+        out[static_cast<size_t>(i * blocks) + at] = scales[at].scale * weight_.unit_;
       }
     }
     return;
@@ -195,7 +198,8 @@ void MatmulTile::decode_bytes(const PackedMatmulRow& kernels, int64_t begin, int
   rows.codes = scratch_.codes.data();
 }
 
-// Values are codes minus shift: what is left of the zero point meets the sum of a block's inputs.
+// Values are codes minus shift: what is left of the zero point, and an offset, meet the sum of a
+// block's inputs.
 void MatmulTile::correct_zero_points(int64_t begin, int64_t count, Outputs out) {
   const int64_t width = block_width();
   const int64_t blocks = ceil_div(weight_.cols(), width);
@@ -210,11 +214,14 @@ void MatmulTile::correct_zero_points(int64_t begin, int64_t count, Outputs out) 
       }
     }
   }
+  std::vector<BlockScale> scales(static_cast<size_t>(blocks));
   for (int64_t i = 0; i < count; ++i) {
+    read_row_scales(weight_.matrix_, begin + i, scales);
     for (int64_t b = 0; b < blocks; ++b) {
-      const BlockScale scale = weight_.matrix_.scale(begin + i, b);
+      const BlockScale& scale = scales[static_cast<size_t>(b)];
       const float offset =
-          scale.scale * weight_.unit_ * static_cast<float>(scale.zero_point - weight_.shift_);
+          scale.scale * weight_.unit_ * static_cast<float>(scale.zero_point - weight_.shift_) -
+          scale.offset;
       for (int64_t t = 0; t < x_.tokens_; ++t) {
         out.y[t * out.stride + i] -=
             offset * scratch_.group_sums[static_cast<size_t>(t * blocks + b)];

@@ -50,10 +50,10 @@ bool is_two_four(const PackedSpec& spec) {
 }
 
 /// Groups that kernels can follow.
-bool has_whole_groups(const NumberFormat& format) {
+bool has_whole_groups(const NumberFormat& format, bool corrected) {
   if (format.granularity.kind != Granularity::Kind::kGroup) return true;
   const int64_t size = format.granularity.size;
-  return size % 32 == 0 || (size == 16 && !format.rules().zero_point);
+  return size % 32 == 0 || (size == 16 && !corrected);
 }
 
 }  // namespace
@@ -62,8 +62,10 @@ MatmulWeight::MatmulWeight(PackedMatrix matrix) : matrix_(std::move(matrix)) {
   const PackedSpec& spec = matrix_.spec();
   const auto values = integer_values(spec.format);
   const bool dense = spec.layout == DenseLayout::kName;
-  zero_points_ = spec.format.rules().zero_point;
-  if (!values || !has_whole_groups(spec.format) || spec.column_factors) return;
+  const SuperBlock* super_block = spec.format.super_block();
+  zero_points_ =
+      spec.format.rules().zero_point || (super_block != nullptr && super_block->has_offsets);
+  if (!values || !has_whole_groups(spec.format, zero_points_) || spec.column_factors) return;
   if (zero_points_ && !dense) return;  // which weights are kept is needed for the correction
   const int bits = spec.format.code_bits();
   shift_ = zero_points_ ? 1 << (bits - 1) : 0;
@@ -73,8 +75,9 @@ MatmulWeight::MatmulWeight(PackedMatrix matrix) : matrix_(std::move(matrix)) {
     values_[code] = static_cast<int8_t>(value);
   }
   unit_ = values->unit;
-  all_scales_ = dense || spec.layout == BitmaskLayout::kName || spec.layout == NOfMLayout::kName ||
-                spec.layout == NOfMPositionsLayout::kName;
+  all_scales_ = super_block == nullptr &&
+                (dense || spec.layout == BitmaskLayout::kName || spec.layout == NOfMLayout::kName ||
+                 spec.layout == NOfMPositionsLayout::kName);
   const auto constants = matrix_.part(PackedPart::kConstants);
   if (!constants.empty()) std::memcpy(&tensor_scale_, constants.data(), sizeof tensor_scale_);
   path_ = MatmulPath::kBytes;
@@ -133,15 +136,18 @@ void MatmulWeight::decode_rows(int64_t begin, MatrixView out) const {
   const int64_t width =
       granularity.kind == Granularity::Kind::kGroup ? granularity.size : spec.cols;
   std::vector<uint8_t> codes(static_cast<size_t>(spec.cols));
+  std::vector<BlockScale> scales(
+      static_cast<size_t>((spec.cols + width - 1) / std::max<int64_t>(1, width)));
   RowCodes reader(matrix_);
   for (int64_t r = 0; r < out.rows; ++r) {
     reader.read(begin + r, codes);
+    read_row_scales(matrix_, begin + r, scales);
     float* to = out.row(r);
     for (int64_t first = 0; first < spec.cols; first += width) {
-      const BlockScale block = matrix_.scale(begin + r, first / width);
+      const BlockScale& block = scales[static_cast<size_t>(first / width)];
       const auto zero_point = static_cast<float>(block.zero_point);
       for (int64_t c = first; c < std::min(spec.cols, first + width); ++c) {
-        to[c] = (table[codes[static_cast<size_t>(c)]] - zero_point) * block.scale;
+        to[c] = (table[codes[static_cast<size_t>(c)]] - zero_point) * block.scale + block.offset;
       }
     }
   }

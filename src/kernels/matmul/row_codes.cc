@@ -123,4 +123,22 @@ void RowCodes::read_masked(int64_t row, std::span<uint8_t> codes) {
   }
 }
 
+void read_row_scales(const PackedMatrix& matrix, int64_t row, std::span<BlockScale> scales) {
+  const auto count = static_cast<int64_t>(scales.size());
+  const SuperBlock* shape = matrix.spec().format.super_block();
+  if (shape == nullptr) {
+    for (int64_t b = 0; b < count; ++b) scales[static_cast<size_t>(b)] = matrix.scale(row, b);
+    return;
+  }
+  for (int64_t first = 0; first < count; first += shape->blocks()) {
+    const SuperBlockScales stored = matrix.super_block_scales(row, first);
+    for (int64_t b = 0; b < std::min(shape->blocks(), count - first); ++b) {
+      const auto at = static_cast<size_t>(b);
+      scales[static_cast<size_t>(first + b)] = effective_scale(
+          {static_cast<float>(stored.scales[at]), 0, static_cast<float>(stored.offsets[at])},
+          stored.super);
+    }
+  }
+}
+
 }  // namespace scant

@@ -35,4 +35,7 @@ class RowCodes {
   std::vector<uint8_t> kept_, piece_;
 };
 
+/// PackedMatrix::scale() of every block of a row; a record of a super-block is read once.
+void read_row_scales(const PackedMatrix& matrix, int64_t row, std::span<BlockScale> scales);
+
 }  // namespace scant

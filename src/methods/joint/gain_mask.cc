@@ -84,7 +84,8 @@ class GainMask {
   }
 
   static bool are_blocks_separate(const QuantizedMatrix& a, const QuantizedMatrix& b) {
-    return a.blocks_per_row() > 0 && a.tensor_scales == b.tensor_scales;
+    return a.blocks_per_row() > 0 && a.tensor_scales == b.tensor_scales &&
+           a.super_scales == b.super_scales;
   }
 
   int64_t block_width() const {
@@ -101,6 +102,7 @@ class GainMask {
       if (falls(fresh.errors[block], old.errors[block])) continue;
       to.scales[block] = from.scales[block];
       if (!to.zero_points.empty()) to.zero_points[block] = from.zero_points[block];
+      if (!to.offsets.empty()) to.offsets[block] = from.offsets[block];
       const auto index = static_cast<int64_t>(block);
       const int64_t begin = index % per_row * width;
       const int64_t at = index / per_row * to.cols + begin;

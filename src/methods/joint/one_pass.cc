@@ -14,6 +14,8 @@ MaskedCodes solve_one_pass(const CompressionProblem& problem, const OnePassForm&
   QuantizeOptions options = problem.options();
   const Mask likely = likely_mask(problem.weight, problem.pattern, inputs.factor(), context);
   if (!form.dense_scales) options.mask = &likely;
+  const std::vector<float> importance = grid_importance(problem.format, inputs);
+  options.importance = importance;
   const QuantizedMatrix grid = quantize_matrix(problem.weight, problem.format, options, context);
   for (int64_t r = 0; r < values.rows; ++r) {
     std::copy_n(problem.weight.row(r), values.cols, values.row(r));

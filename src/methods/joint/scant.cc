@@ -28,7 +28,8 @@ Start one_pass(const CompressionProblem& problem, const NumberFormat& format, Co
 MaskedCodes descend_from_best(const CompressionProblem& problem, MatrixView values,
                               Context& context) {
   Start best = one_pass(problem, problem.format, context);
-  if (!problem.format.mse && !problem.format.is_plain()) {
+  const bool is_searched = problem.format.mse || problem.format.super_block() != nullptr;
+  if (!is_searched && !problem.format.is_plain()) {
     NumberFormat searched = problem.format;
     searched.mse = true;
     Start other = one_pass(problem, searched, context);
@@ -38,6 +39,7 @@ MaskedCodes descend_from_best(const CompressionProblem& problem, MatrixView valu
   const Mask mask = best.codes.mask;
   const Matrix start = Matrix::copy_of(best.values.view());
   const std::vector<float> scales = best.codes.quantized.scales;
+  const std::vector<SuperScale> super_scales = best.codes.quantized.super_scales;
   const DescentResult result =
       descend({problem.weight, *problem.statistics.inputs, &problem.pattern}, best.codes,
               best.values.view(), context);
@@ -47,6 +49,7 @@ MaskedCodes descend_from_best(const CompressionProblem& problem, MatrixView valu
   if (!falls) {
     best.codes.mask = mask;
     best.codes.quantized.scales = scales;
+    best.codes.quantized.super_scales = super_scales;
     best.codes.quantized = codes_on_grid(best.codes.quantized, &best.codes.mask, values, context);
   }
   return std::move(best.codes);

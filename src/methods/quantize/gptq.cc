@@ -13,7 +13,10 @@ namespace {
 QuantizedMatrix sweep_to_codes(ConstMatrixView weight, const NumberFormat& format,
                                const QuantizeOptions& options, const Statistics& statistics,
                                MatrixView values, Context& context) {
-  const QuantizedMatrix grid = quantize_matrix(weight, format, options, context);
+  const std::vector<float> importance = grid_importance(format, *statistics.inputs);
+  QuantizeOptions for_grid = options;
+  for_grid.importance = importance;
+  const QuantizedMatrix grid = quantize_matrix(weight, format, for_grid, context);
   for (int64_t r = 0; r < weight.rows; ++r) {
     std::copy_n(weight.row(r), weight.cols, values.row(r));
   }

@@ -21,6 +21,7 @@ struct DescentRow {
   const float* inverse_diagonal;  ///< 0 where the diagonal is not positive
   const float* scales;            ///< one per value
   const int32_t* zero_points;     ///< one per value; null: all 0
+  const float* offsets;           ///< one per value, for kOther only; null: all 0
 };
 
 /// Rows of a matrix, each times a factor.

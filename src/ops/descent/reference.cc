@@ -26,7 +26,8 @@ void with_best(const QuantizeGrid& grid, const DescentRow& row, const Use& use) 
         if constexpr (CodedElement<T>) {
           use([&](int64_t c) {
             const BlockScale scale{row.scales[c],
-                                   row.zero_points == nullptr ? 0 : row.zero_points[c]};
+                                   row.zero_points == nullptr ? 0 : row.zero_points[c],
+                                   row.offsets == nullptr ? 0.0f : row.offsets[c]};
             const float wanted = row.values[c] - row.gradient[c] * row.inverse_diagonal[c];
             return decode(element, encode(element, wanted, scale), scale);
           });

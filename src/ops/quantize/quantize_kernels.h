@@ -49,6 +49,7 @@ struct QuantizeEach {
   const float* scales;         ///< one per value
   const int32_t* zero_points;  ///< one per value; null: all 0
   float* simulated;            ///< value per value; may be `values`
+  const float* offsets;        ///< one per value, for kOther only; null: all 0
 };
 
 /// What scales are chosen from, one entry per block.

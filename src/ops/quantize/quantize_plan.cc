@@ -148,7 +148,7 @@ std::unique_ptr<const QuantizePlan> QuantizePlan::make(const NumberFormat& forma
   if (format.stochastic) return nullptr;
   return std::visit(
       [&]<typename T>(const T& element) -> std::unique_ptr<const QuantizePlan> {
-        if constexpr (CodedElement<T>) {
+        if constexpr (ElementScaledByStatistics<T>) {
           if constexpr (!T::kNeedsMean) return std::make_unique<ElementPlan<T>>(element, format);
         }
         return nullptr;

@@ -15,7 +15,7 @@ namespace scant {
 class QuantizePlan {
  public:
   /// Null for the formats that only the definition itself knows: plain values, stochastic rounding,
-  /// scales from a mean magnitude (ternary, binary).
+  /// scales from a mean magnitude (ternary, binary), super-blocks.
   static std::unique_ptr<const QuantizePlan> make(const NumberFormat& format);
 
   virtual ~QuantizePlan() = default;

@@ -64,7 +64,8 @@ void round_each(const QuantizeGrid& grid, const QuantizeEach& each) {
         if constexpr (CodedElement<T>) {
           for (int64_t i = 0; i < each.count; ++i) {
             const BlockScale scale{each.scales[i],
-                                   each.zero_points == nullptr ? 0 : each.zero_points[i]};
+                                   each.zero_points == nullptr ? 0 : each.zero_points[i],
+                                   each.offsets == nullptr ? 0.0f : each.offsets[i]};
             each.simulated[i] = decode(element, encode(element, each.values[i], scale), scale);
           }
         }

@@ -158,7 +158,9 @@ void dequantize_matrix(const QuantizedMatrix& quantized, MatrixView out, Context
         const int64_t end = begin + std::min(step, out.cols - begin);
         const BlockScale scale = quantized.block_scale(r, quantized.block_of(r, begin));
         const auto zero = static_cast<float>(scale.zero_point);
-        for (int64_t c = begin; c < end; ++c) row[c] = (values[codes[c]] - zero) * scale.scale;
+        for (int64_t c = begin; c < end; ++c) {
+          row[c] = (values[codes[c]] - zero) * scale.scale + scale.offset;
+        }
       }
       if (factors.empty()) continue;
       for (int64_t c = 0; c < out.cols; ++c) row[c] *= factors[static_cast<size_t>(c)];

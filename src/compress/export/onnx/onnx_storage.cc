@@ -110,7 +110,7 @@ OnnxStorage onnx_storage(const ExportedWeight& weight) {
     return storage;
   }
   const auto range = integer_range(format);
-  if (!range || format.rules().two_level) {
+  if (!range || format.rules().two_level || format.super_block() != nullptr) {
     refuse_weight(weight, "onnx",
                   fmt::format("is {}, for which there are no operators", format.spelling()),
                   nearest_integer(format));
