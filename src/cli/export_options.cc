@@ -52,7 +52,9 @@ std::string export_table(bool bold) {
     below += fmt::format("{}: {}; models: {}.\n", target.name, target.summary, target.models);
   }
   return table.text(bold) + "\n" + below +
-         "Pruned weights are stored as codes of zero: no reader of these takes a mask.\n";
+         "Pruned weights are stored as codes of zero, or where a type has none as the nearest one, "
+         "which is "
+         "then said: no reader of these takes a mask.\n";
 }
 
 std::string export_text(const std::string& out, const ExportTarget& target,
@@ -64,8 +66,8 @@ std::string export_text(const std::string& out, const ExportTarget& target,
   text += "\n";
   if (result.pruned > 0) {
     text += fmt::format(
-        "{} tensors are pruned, but no reader of {} takes a mask: their zeros are stored, in {} "
-        "instead of {} packed.\n",
+        "{} tensors are pruned, but no reader of {} takes a mask: they are stored as dense ones, "
+        "in {} instead of {} packed.\n",
         result.pruned, target.name, bytes_text(static_cast<double>(result.pruned_bytes)),
         bytes_text(static_cast<double>(result.pruned_source_bytes)));
   }
