@@ -88,6 +88,16 @@ TEST(GgufWriter, AFileThatIsNotFinishedNeverAppears) {
   EXPECT_EQ(read_file(path), "");
 }
 
+TEST(AtomicFile, ReplacesWhatIsNotThereInTheCurrentFolder) {
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(testing::TempDir());
+  std::filesystem::remove("not_there.gguf");
+  EXPECT_NO_THROW(AtomicFile("not_there.gguf", true).commit());
+  EXPECT_TRUE(std::filesystem::exists("not_there.gguf"));
+  std::filesystem::remove("not_there.gguf");
+  std::filesystem::current_path(before);
+}
+
 TEST(GgufWriter, TensorsThatGgufCannotHaveAreRefusedByName) {
   const std::string path = fresh_folder("gguf_refused") + "/made.gguf";
   const auto refusal = [&](GgufPlannedTensor tensor) {

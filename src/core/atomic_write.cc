@@ -139,8 +139,9 @@ AtomicFile::AtomicFile(const std::string& path, bool overwrite)
   }
   remove_abandoned(path_);
   const fs::path parent = fs::path(path_).parent_path();
-  if (!parent.empty()) fs::create_directories(parent, error);
-  if (error) throw Error(path_, "cannot be created: " + error.message());
+  if (!parent.empty() && !fs::create_directories(parent, error) && error) {
+    throw Error(path_, "cannot be created: " + error.message());
+  }
   fs::remove(partial_, error);
   out_.emplace(partial_);
 }

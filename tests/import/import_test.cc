@@ -106,6 +106,23 @@ TEST(Import, AGgufKeepsCodesThatScantHas) {
   EXPECT_EQ(perplexity_of(folder + "/again.gguf"), perplexity_of(folder + "/quill.gguf"));
 }
 
+TEST(Import, BlocksOfGgufKeepTheirCodes) {
+  for (const std::string format : {"q4_1", "q5_1", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k"}) {
+    SCOPED_TRACE(format);
+    const std::string folder = scratch_folder();
+    compress(embedded_model(), folder + "/quill.gguf",
+             {"--weights", format, "--skip", "down_proj", "--to", "gguf"});
+    const std::string table = run({"import", folder + "/quill.gguf", "-o", folder + "/packed"});
+    EXPECT_THAT(table, HasSubstr(format + ", its codes"));
+    EXPECT_EQ(perplexity_of(folder + "/packed"), perplexity_of(folder + "/quill.gguf"));
+    // The same codes: the file is the same again, as both are made in a folder of one name.
+    std::filesystem::create_directories(folder + "/again");
+    std::filesystem::rename(folder + "/packed", folder + "/again/quill-llama-5m");
+    export_to("gguf", folder + "/again/quill-llama-5m", folder + "/again/quill.gguf");
+    expect_same_file(folder, folder + "/again", "quill.gguf");
+  }
+}
+
 TEST(Import, WhatHasNoCodesAndWhatIsPackedAlreadyAreRefused) {
   const std::string folder = scratch_folder();
   const ProgramRun dense = run_scant({"import", embedded_model(), "-o", folder + "/out"});
