@@ -46,6 +46,7 @@ struct Int8Avx512Vnni {
   static V twice32(V a) { return _mm512_slli_epi32(a, 1); }
   /// start + u s in fours.
   static V dot(V start, V u, V s) { return _mm512_dpbusd_epi32(start, u, s); }
+  static V dot2_from(V start, V u, V s, V u2, V s2) { return dot(dot(start, u, s), u2, s2); }
   /// -128 times the sums of the bytes of s, in fours.
   static V minus_sum128(V s) {
     return _mm512_sub_epi32(_mm512_setzero_si512(), dot(_mm512_setzero_si512(), set8(-128), s));
@@ -68,15 +69,6 @@ struct Int8Avx512Vnni {
     constexpr int kShift = __builtin_ctz(16 / kCount);
     const F floats = _mm512_maskz_loadu_ps(static_cast<__mmask16>((1 << kCount) - 1), p);
     return _mm512_permutexvar_ps(_mm512_srli_epi32(lanes, kShift), floats);
-  }
-
-  static V first(const Avx512Choice& choice, V x0, V x1, V x2) {
-    return _mm512_mask_blend_epi8(choice.first_not_0, x0,
-                                  _mm512_mask_blend_epi8(choice.bit0, x1, x2));
-  }
-  static V second(const Avx512Choice& choice, V x1, V x2, V x3) {
-    return _mm512_mask_blend_epi8(choice.second_not_1, x1,
-                                  _mm512_mask_blend_epi8(choice.second_3, x2, x3));
   }
 };
 

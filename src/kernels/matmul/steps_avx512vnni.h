@@ -47,47 +47,6 @@ struct WideByteStep : NoPositions, ShiftedSums {
   }
 };
 
-/// 128 columns of 4-bit codes, values 8 or, from the table, 16 too large.
-template <NibbleValues kValues>
-struct WideNibbleStep : NoPositions {
-  using S = Int8Avx512Vnni;
-  using V = S::V;
-  using F = S::F;
-  static constexpr int64_t kColumns = 128;
-  using Cursor = StoredCodes<S, 64>;
-  static constexpr int64_t kRecord = kWideHalvesRecord;
-  static constexpr int kVectors = 1;
-  struct Decoded {
-    V even, odd;
-  };
-  struct Constants {
-    V table;
-    explicit Constants(const WeightRows& w) : table(S::add8(S::table(w.values), S::set8(16))) {}
-  };
-
-  template <int kStep>
-  static Decoded decode(const Constants& constants, const uint8_t* codes,
-                        const NoPositions::Block&) {
-    if constexpr (kValues == NibbleValues::kTwoComplement) {
-      const V biased = S::flip(S::load(codes), 0x88);
-      return {S::low_nibbles(biased), S::high_nibbles(biased)};
-    }
-    const V both = S::load(codes);
-    return {S::lookup(constants.table, S::low_nibbles(both)),
-            S::lookup(constants.table, S::high_nibbles(both))};
-  }
-  static V sums(const Decoded& w, const uint8_t* record, int) {
-    const V bias = S::load(record + 128);
-    const V start = kValues == NibbleValues::kTable ? S::twice32(bias) : bias;
-    return S::dot(S::dot(start, w.even, S::load(record)), w.odd, S::load(record + 64));
-  }
-  static F input_scales(const uint8_t* record, int) { return S::load_floats(record + 192); }
-  template <int kPer>
-  static F weight_scales(const float* scales, int) {
-    return S::spread<kColumns / kPer>(scales);
-  }
-};
-
 /// 2:4 by ranks (formats/layouts/n_of_m.h): a block is two steps of 64 quads. kPaired: in the order
 /// that low_pairs and high_pairs turn into that of the codes.
 template <bool kPaired>
@@ -144,6 +103,19 @@ struct WideQuadPositions {
     };
     return Block::of(plane(0), plane(1), plane(2));
   }
+  /// Which inputs the first and the second kept weights of 64 quads meet.
+  struct Inputs {
+    V first, second;
+  };
+  static Inputs chosen(const Avx512Choice& choice, const uint8_t* record) {
+    using S = Int8Avx512Vnni;
+    const V x1 = S::load(record + 64), x2 = S::load(record + 128);
+    return {
+        _mm512_mask_blend_epi8(choice.first_not_0, S::load(record),
+                               _mm512_mask_blend_epi8(choice.bit0, x1, x2)),
+        _mm512_mask_blend_epi8(choice.second_not_1, x1,
+                               _mm512_mask_blend_epi8(choice.second_3, x2, S::load(record + 192)))};
+  }
   template <int kStep>
   static Avx512Choice choice(const Block& block) {
     const V step = bits<kStep>();
@@ -178,11 +150,8 @@ struct WideQuad4Step : WideQuadPositions<false> {
     return {choice<kStep>(block), first, second, S::minus_sum128(S::add8(first, second))};
   }
   static V sums(const Decoded& w, const uint8_t* record, int) {
-    const V x1 = S::load(record + 64);
-    const V x2 = S::load(record + 128);
-    const V first = S::first(w.choice, S::load(record), x1, x2);
-    const V second = S::second(w.choice, x1, x2, S::load(record + 192));
-    return S::dot(S::dot(w.start, first, w.first), second, w.second);
+    const Inputs x = chosen(w.choice, record);
+    return S::dot2_from(w.start, x.first, w.first, x.second, w.second);
   }
   static F input_scales(const uint8_t* record, int) { return S::load_floats(record + 256); }
   template <int kPer>
@@ -214,11 +183,9 @@ struct WideQuad8Step : WideQuadPositions<true> {
     return {choice<kStep>(block), {low, high}, {S::minus_sum128(low), S::minus_sum128(high)}};
   }
   static V sums(const Decoded& w, const uint8_t* record, int i) {
-    const V x1 = S::load(record + 64);
-    const V x2 = S::load(record + 128);
-    const V first = S::first(w.choice, S::load(record), x1, x2);
-    const V second = S::second(w.choice, x1, x2, S::load(record + 192));
-    return S::dot(w.start[i], i == 0 ? S::low_pairs(first, second) : S::high_pairs(first, second),
+    const Inputs x = chosen(w.choice, record);
+    return S::dot(w.start[i],
+                  i == 0 ? S::low_pairs(x.first, x.second) : S::high_pairs(x.first, x.second),
                   w.half[i]);
   }
   static F input_scales(const uint8_t* record, int i) {

@@ -51,14 +51,15 @@ struct QuadPositions {
   }
 };
 
-/// 64 columns of 4-bit codes: byte i holds columns 2i and 2i + 1.
+/// A vector of 4-bit codes: byte i holds columns 2i and 2i + 1.
 template <typename S, NibbleValues kValues>
 struct NibbleStep : NoPositions {
   using V = typename S::V;
   using F = typename S::F;
-  static constexpr int64_t kColumns = 64;
-  using Cursor = StoredCodes<S, 32>;
-  static constexpr int64_t kRecord = kHalvesRecord;
+  static constexpr int64_t kBytes = sizeof(V);
+  static constexpr int64_t kColumns = 2 * kBytes;
+  using Cursor = StoredCodes<S, kBytes>;
+  static constexpr int64_t kRecord = 4 * kBytes;  // halves
   static constexpr int kVectors = 1;
   struct Decoded {
     V even, odd;  ///< value + 8, or + 16 from the table
@@ -80,16 +81,17 @@ struct NibbleStep : NoPositions {
             S::lookup(constants.table, S::high_nibbles(both))};
   }
   static V sums(const Decoded& w, const uint8_t* record, int) {
-    const V product = S::dot2(w.even, S::load(record), w.odd, S::load(record + 32));
-    const V bias = S::load(record + 64);
-    return S::add32(product, kValues == NibbleValues::kTable ? S::twice32(bias) : bias);
+    const V bias = S::load(record + 2 * kBytes);
+    return S::dot2_from(kValues == NibbleValues::kTable ? S::twice32(bias) : bias, w.even,
+                        S::load(record), w.odd, S::load(record + kBytes));
   }
-  static F input_scales(const uint8_t* record, int) { return S::load_floats(record + 96); }
+  static F input_scales(const uint8_t* record, int) { return S::load_floats(record + 3 * kBytes); }
   template <int kPer>
   static F weight_scales(const float* scales, int) {
     return S::template spread<kColumns / kPer>(scales);
   }
 };
+static_assert(kHalvesRecord == 4 * 32 && kWideHalvesRecord == 4 * 64);
 
 /// 64 columns of 8-bit codes.
 template <typename S, bool kWide>

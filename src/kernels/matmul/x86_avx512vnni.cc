@@ -14,8 +14,8 @@ void few(const WeightRows& w, const Int8Records& x, Outputs y) noexcept {
 }
 
 void few_nibbles(const WeightRows& w, const Int8Records& x, Outputs y) noexcept {
-  w.two_complement ? few<WideNibbleStep<NibbleValues::kTwoComplement>>(w, x, y)
-                   : few<WideNibbleStep<NibbleValues::kTable>>(w, x, y);
+  w.two_complement ? few<NibbleStep<Int8Avx512Vnni, NibbleValues::kTwoComplement>>(w, x, y)
+                   : few<NibbleStep<Int8Avx512Vnni, NibbleValues::kTable>>(w, x, y);
 }
 
 void few_masked_nibbles(const WeightRows& w, const Int8Records& x, Outputs y) noexcept {
