@@ -64,8 +64,8 @@ class MatmulWeight {
   bool masked_ = false;      // kernels expand codes by their bitmask
   bool all_scales_ = false;  // every block has one, in order
   float tensor_scale_ = 1.0f;
-  bool zero_points_ =
-      false;           // values are codes minus `shift_`; zero points (offsets) corrected for
+  // Values are codes minus `shift_`; zero points (offsets) are corrected for.
+  bool zero_points_ = false;
   float unit_ = 1.0f;  // values are integers times this power of two
   int shift_ = 0;
   int8_t values_[256] = {};  // the integer of each code
