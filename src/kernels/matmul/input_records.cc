@@ -15,23 +15,19 @@ void put_scales(const float* scales, int64_t lanes, int64_t columns, uint8_t* to
   for (int64_t lane = 0; lane < lanes; ++lane) put(to, lane, scales[lane * columns / 32]);
 }
 
-/// Lanes of `columns` columns each: their sums times a factor.
-void put_sums(const int8_t* codes, int64_t lanes, int64_t columns, int32_t factor, uint8_t* to) {
-  for (int64_t lane = 0; lane < lanes; ++lane) {
-    int32_t sum = 0;
-    for (int64_t i = 0; i < columns; ++i) sum += codes[columns * lane + i];
-    put(to, lane, factor * sum);
-  }
-}
-
 void natural(const int8_t* codes, const float* scales, uint8_t* record) noexcept {
   std::memcpy(record, codes, 64);
   put_scales(scales, 8, 8, record + 64);
 }
 
+void wide_natural(const int8_t* codes, const float* scales, uint8_t* record) noexcept {
+  std::memcpy(record, codes, 128);
+  put_scales(scales, 32, 4, record + 128);
+}
+
 void wide_shifted(const int8_t* codes, const float* scales, uint8_t* record) noexcept {
-  for (int64_t i = 0; i < 64; ++i) record[i] = static_cast<uint8_t>(codes[i] + 128);
-  put_scales(scales, 2, 32, record + 64);
+  for (int64_t i = 0; i < 128; ++i) record[i] = static_cast<uint8_t>(codes[i] + 128);
+  put_scales(scales, 4, 32, record + 128);
 }
 
 template <int64_t kLanes>
@@ -41,16 +37,15 @@ void halves(const int8_t* codes, const float* scales, uint8_t* record) noexcept 
     record[i] = static_cast<uint8_t>(codes[2 * i]);
     record[kBytes + i] = static_cast<uint8_t>(codes[2 * i + 1]);
   }
-  put_sums(codes, kLanes, 8, -8, record + 2 * kBytes);
-  put_scales(scales, kLanes, 8, record + 3 * kBytes);
+  put_scales(scales, kLanes, 8, record + 2 * kBytes);
 }
 
-template <int64_t kLanes>
+template <int64_t kLanes, int kAdded>
 void quads4(const int8_t* codes, const float* scales, uint8_t* record) noexcept {
   constexpr int64_t kBytes = 4 * kLanes;
   for (int64_t q = 0; q < kBytes; ++q) {
     for (int64_t j = 0; j < 4; ++j) {
-      record[kBytes * j + q] = static_cast<uint8_t>(codes[4 * q + j] + 128);
+      record[kBytes * j + q] = static_cast<uint8_t>(codes[4 * q + j] + kAdded);
     }
   }
   put_scales(scales, kLanes, 16, record + 4 * kBytes);
@@ -73,12 +68,13 @@ void quads8(const int8_t* codes, const float* scales, uint8_t* record) noexcept 
 
 const InputRecords kNaturalRecords = {64, kNaturalRecord, natural};
 const InputRecords kHalvesRecords = {64, kHalvesRecord, halves<8>};
-const InputRecords kQuads4Records = {128, kQuads4Record, quads4<8>};
+const InputRecords kQuads4Records = {128, kQuads4Record, quads4<8, 128>};
 const InputRecords kQuads8Records = {128, kQuads8Record, quads8<8, 0>};
 
-const InputRecords kWideShiftedRecords = {64, kWideShiftedRecord, wide_shifted};
+const InputRecords kWideShiftedRecords = {128, kWideShiftedRecord, wide_shifted};
+const InputRecords kWideNaturalRecords = {128, kWideNaturalRecord, wide_natural};
 const InputRecords kWideHalvesRecords = {128, kWideHalvesRecord, halves<16>};
-const InputRecords kWideQuads4Records = {256, kWideQuads4Record, quads4<16>};
+const InputRecords kWideQuads4Records = {256, kWideQuads4Record, quads4<16, 0>};
 const InputRecords kWideQuads8Records = {256, kWideQuads8Record, quads8<16, 128>};
 
 }  // namespace scant

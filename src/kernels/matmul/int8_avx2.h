@@ -31,7 +31,6 @@ struct Int8Vectors {
   static V high_pairs(V a, V b) { return _mm256_unpackhi_epi8(a, b); }
   static V add32(V a, V b) { return _mm256_add_epi32(a, b); }
   static V sub32(V a, V b) { return _mm256_sub_epi32(a, b); }
-  static V twice32(V a) { return _mm256_slli_epi32(a, 1); }
 
   static F zero() { return _mm256_setzero_ps(); }
   static F load_floats(const void* p) { return _mm256_loadu_ps(static_cast<const float*>(p)); }
@@ -90,8 +89,6 @@ struct Int8Avx2 : Int8Vectors {
     const V both = _mm256_add_epi16(_mm256_maddubs_epi16(u, s), _mm256_maddubs_epi16(u2, s2));
     return _mm256_madd_epi16(both, _mm256_set1_epi16(1));
   }
-  /// start + dot2(...).
-  static V dot2_from(V start, V u, V s, V u2, V s2) { return add32(start, dot2(u, s, u2, s2)); }
   /// dot2(...) - 128 times the sum of the bytes of s_sum, in fours.
   static V dot2_centred(V u, V s, V u2, V s2, V s_sum128) {
     const V both = _mm256_add_epi16(_mm256_maddubs_epi16(u, s), _mm256_maddubs_epi16(u2, s2));

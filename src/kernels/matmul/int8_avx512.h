@@ -37,16 +37,20 @@ struct Int8Avx512Vnni {
   static V high_nibbles(V x) { return low_nibbles(_mm512_srli_epi16(x, 4)); }
   static V add8(V a, V b) { return _mm512_add_epi8(a, b); }
   static V flip(V x, int bits) { return _mm512_xor_si512(x, set8(bits)); }
+  /// What low nibbles in two's complement are, 8 larger.
+  static V low_nibbles_plus8(V x) {
+    constexpr int k0 = 0xf0, k1 = 0xcc, k2 = 0xaa;  // what the instruction calls its operands
+    return _mm512_ternarylogic_epi64(x, set8(8), set8(15), (k0 ^ k1) & k2);
+  }
   static V lookup(V table, V index) { return _mm512_shuffle_epi8(table, index); }
   static V table(const int8_t* sixteen) {
     return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(sixteen)));
   }
   static V low_pairs(V a, V b) { return _mm512_unpacklo_epi8(a, b); }
   static V high_pairs(V a, V b) { return _mm512_unpackhi_epi8(a, b); }
-  static V twice32(V a) { return _mm512_slli_epi32(a, 1); }
   /// start + u s in fours.
   static V dot(V start, V u, V s) { return _mm512_dpbusd_epi32(start, u, s); }
-  static V dot2_from(V start, V u, V s, V u2, V s2) { return dot(dot(start, u, s), u2, s2); }
+  static V dot2(V u, V s, V u2, V s2) { return dot(dot(_mm512_setzero_si512(), u, s), u2, s2); }
   /// -128 times the sums of the bytes of s, in fours.
   static V minus_sum128(V s) {
     return _mm512_sub_epi32(_mm512_setzero_si512(), dot(_mm512_setzero_si512(), set8(-128), s));
@@ -60,15 +64,28 @@ struct Int8Avx512Vnni {
   static F add(F a, F b) { return _mm512_add_ps(a, b); }
   static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
   static float sum(F x) { return _mm512_reduce_add_ps(x); }
-  /// kCount floats, each in 16 / kCount consecutive lanes.
+  /// kCount floats, each in 16 / kCount consecutive lanes. No more are loaded: a load that reaches
+  /// into the next line of the cache takes twice as long.
   template <int kCount>
   static F spread(const float* p) {
     if constexpr (kCount == 1) return broadcast(p);
-    if constexpr (kCount == 16) return load_floats(p);
-    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    constexpr int kShift = __builtin_ctz(16 / kCount);
-    const F floats = _mm512_maskz_loadu_ps(static_cast<__mmask16>((1 << kCount) - 1), p);
-    return _mm512_permutexvar_ps(_mm512_srli_epi32(lanes, kShift), floats);
+    if constexpr (kCount == 2) {
+      const __m128d two = _mm_load_sd(reinterpret_cast<const double*>(p));
+      return _mm512_permutevar_ps(
+          _mm512_castpd_ps(_mm512_broadcastsd_pd(two)),
+          _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
+    }
+    if constexpr (kCount == 4) {
+      return _mm512_permutevar_ps(
+          _mm512_broadcast_f32x4(_mm_loadu_ps(p)),
+          _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3));
+    }
+    if constexpr (kCount == 8) {
+      return _mm512_permutexvar_ps(
+          _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7),
+          _mm512_castps256_ps512(_mm256_loadu_ps(p)));
+    }
+    return load_floats(p);
   }
 };
 

@@ -203,17 +203,7 @@ void MatmulTile::decode_bytes(const PackedMatmulRow& kernels, int64_t begin, int
 void MatmulTile::correct_zero_points(int64_t begin, int64_t count, Outputs out) {
   const int64_t width = block_width();
   const int64_t blocks = ceil_div(weight_.cols(), width);
-  const int64_t sums = x_.padded_ / 32;
-  if (!has_group_sums_) {
-    has_group_sums_ = true;
-    scratch_.group_sums.assign(static_cast<size_t>(x_.tokens_ * blocks), 0.0f);
-    for (int64_t t = 0; t < x_.tokens_; ++t) {
-      for (int64_t i = 0; i * 32 < weight_.cols(); ++i) {
-        scratch_.group_sums[static_cast<size_t>(t * blocks + i * 32 / width)] +=
-            x_.sums_[static_cast<size_t>(t * sums + i)];
-      }
-    }
-  }
+  if (block_sum_stride_ == 0) block_sum_stride_ = x_.block_sums(width, scratch_.block_sums);
   std::vector<BlockScale> scales(static_cast<size_t>(blocks));
   for (int64_t i = 0; i < count; ++i) {
     read_row_scales(weight_.matrix_, begin + i, scales);
@@ -224,22 +214,28 @@ void MatmulTile::correct_zero_points(int64_t begin, int64_t count, Outputs out) 
           scale.offset;
       for (int64_t t = 0; t < x_.tokens_; ++t) {
         out.y[t * out.stride + i] -=
-            offset * scratch_.group_sums[static_cast<size_t>(t * blocks + b)];
+            offset * scratch_.block_sums[static_cast<size_t>(t * block_sum_stride_ + b)];
       }
     }
   }
 }
 
-void MatmulTile::run_few(const PackedMatmulRow& kernels, const WeightRows& rows,
-                         Outputs out) const {
+void MatmulTile::run_few(const PackedMatmulRow& kernels, const WeightRows& rows, Outputs out) {
   const FewPath path = few_path();
   const FewTokens& product = kernels.few(path);
-  const CacheLines& records = x_.records_[static_cast<size_t>(path)];
-  product.run(
-      rows,
-      {reinterpret_cast<const uint8_t*>(records.data()),
-       x_.padded_ / product.inputs->columns * product.inputs->bytes, x_.tokens_, x_.lowest_},
-      out);
+  Int8Records x = {
+      .data = reinterpret_cast<const uint8_t*>(x_.records_[static_cast<size_t>(path)].data()),
+      .token_stride = x_.padded_ / product.inputs->columns * product.inputs->bytes,
+      .tokens = x_.tokens_,
+      .lowest = x_.lowest_};
+  if (product.reads_sums) {
+    if (scale_sum_stride_ == 0) {
+      scale_sum_stride_ = x_.block_sums(rows.scale_columns, scratch_.scale_sums);
+    }
+    x.sums = scratch_.scale_sums.data();
+    x.sum_stride = scale_sum_stride_;
+  }
+  product.run(rows, x, out);
 }
 
 void MatmulTile::run_many(const PackedMatmulRow& kernels, const WeightRows& rows, Outputs out) {

@@ -15,7 +15,8 @@ struct MatmulScratch {
   std::vector<uint8_t> stored_codes;  // of a bitmask's rows, a byte each
   std::vector<float> blocks;          // scales of the rows' blocks
   std::vector<float> scales;          // the same per 32 or 16 columns, where kernels want them so
-  std::vector<float> group_sums;      // tokens x blocks of the inputs' values
+  std::vector<float> block_sums;      // of inputs, see PreparedInputs::block_sums
+  std::vector<float> scale_sums;      // the same of the columns of each of the rows' scales
   std::vector<uint32_t> row_codes;
   std::vector<uint8_t> row_keep;
   CacheLines panels, outputs;
@@ -49,7 +50,7 @@ class MatmulTile {
                         WeightRows& rows);
   void use_masked_codes(int64_t begin, int64_t count, WeightRows& rows);
   void decode_bytes(const PackedMatmulRow& kernels, int64_t begin, int64_t count, WeightRows& rows);
-  void run_few(const PackedMatmulRow& kernels, const WeightRows& rows, Outputs out) const;
+  void run_few(const PackedMatmulRow& kernels, const WeightRows& rows, Outputs out);
   void run_many(const PackedMatmulRow& kernels, const WeightRows& rows, Outputs out);
   void correct_zero_points(int64_t begin, int64_t count, Outputs out);
   /// Columns that share a scale.
@@ -58,7 +59,7 @@ class MatmulTile {
   const MatmulWeight& weight_;
   const PreparedInputs& x_;
   MatmulScratch& scratch_;
-  bool has_group_sums_ = false;
+  int64_t block_sum_stride_ = 0, scale_sum_stride_ = 0;  // once they are there
   std::optional<RowCodes> row_reader_;
 };
 

@@ -48,8 +48,8 @@ class MatmulWeight {
 
   /// How products of few int8 inputs read it now; nothing with kFloats. `lowest`: an input is -128.
   std::optional<FewPath> few_path(bool lowest) const;
-  /// Whether products correct for zero points.
-  bool reads_input_sums() const { return zero_points_; }
+  /// Whether products correct for zero points, or for offsets of blocks.
+  bool has_zero_points() const { return zero_points_; }
 
   /// Values of rows [begin, begin + out.rows), as PackedMatrix::unpack_rows() but faster and in
   /// the order that is stored.
@@ -113,7 +113,10 @@ class PreparedInputs {
   void arrange(Readers readers);
   void arrange_few(Readers readers);
   void arrange_many(Readers readers);
-  void sum_groups();
+  void sum_columns();
+  /// Sums of the inputs of blocks of columns, a multiple of 16 wide: in `out` token by token at the
+  /// stride that is returned, kScaleSlack zeros after each.
+  int64_t block_sums(int64_t width, std::vector<float>& out) const;
 
   int64_t tokens_ = 0;
   int64_t cols_ = 0;
@@ -123,7 +126,7 @@ class PreparedInputs {
   ConstMatrixView floats_;
   std::vector<int8_t> codes_;      // tokens x padded
   std::vector<float> scales_;      // tokens x padded / 32
-  std::vector<float> sums_;        // of the values of 32 columns, tokens x padded / 32, if read
+  std::vector<float> sums_;        // of the values of 16 columns, tokens x padded / 16, if read
   CacheLines records_[kFewPaths];  // of few tokens
   std::vector<int16_t> in_order_;  // of many: codes, and codes + 128
   std::vector<uint8_t> shifted_;

@@ -6,7 +6,8 @@
 namespace scant {
 namespace {
 
-constexpr int64_t kGroup = 32;  // columns that share a scale
+constexpr int64_t kGroup = 32;   // columns that share a scale
+constexpr int64_t kSummed = 16;  // columns of a sum
 
 }  // namespace
 
@@ -115,19 +116,41 @@ void PreparedInputs::arrange_many(Readers readers) {
   if (nibbles || (bytes && all_shifted)) blocks(shifted_, 128);
 }
 
-void PreparedInputs::sum_groups() {
-  sums_.resize(scales_.size());
+void PreparedInputs::sum_columns() {
+  sums_.resize(codes_.size() / kSummed);
   for (size_t i = 0; i < sums_.size(); ++i) {
     int32_t sum = 0;
-    for (size_t j = 0; j < kGroup; ++j) sum += codes_[i * kGroup + j];
-    sums_[i] = scales_[i] * static_cast<float>(sum);
+    for (size_t j = 0; j < kSummed; ++j) sum += codes_[i * kSummed + j];
+    sums_[i] = scales_[i * kSummed / kGroup] * static_cast<float>(sum);
   }
 }
 
+int64_t PreparedInputs::block_sums(int64_t width, std::vector<float>& out) const {
+  const int64_t stride = (cols_ + width - 1) / width + kScaleSlack;
+  out.assign(static_cast<size_t>(tokens_ * stride), 0.0f);
+  for (int64_t t = 0; t < tokens_; ++t) {
+    const float* sums = sums_.data() + t * padded_ / kSummed;
+    float* block = out.data() + t * stride;
+    for (int64_t begin = 0; begin < cols_; begin += width) {
+      float sum = 0;
+      for (int64_t c = begin; c < std::min(begin + width, cols_); c += kSummed) {
+        sum += sums[c / kSummed];
+      }
+      *block++ = sum;
+    }
+  }
+  return stride;
+}
+
 void PreparedInputs::arrange(Readers readers) {
-  tokens_ < kMatmulManyTokens ? arrange_few(readers) : arrange_many(readers);
-  if (std::ranges::any_of(readers, [](const MatmulWeight* w) { return w->reads_input_sums(); })) {
-    sum_groups();
+  const bool few = tokens_ < kMatmulManyTokens;
+  few ? arrange_few(readers) : arrange_many(readers);
+  if (std::ranges::any_of(readers, [&](const MatmulWeight* weight) {
+        const auto path = weight->few_path(lowest_);
+        return weight->has_zero_points() ||
+               (few && path && packed_matmul_row().few(*path).reads_sums);
+      })) {
+    sum_columns();
   }
   if (!reads(readers, MatmulPath::kFloats)) return;
   values_ = Matrix(tokens_, cols_);

@@ -118,7 +118,7 @@ void bytes(const WeightRows& w, const Int8Records& x, Outputs out) noexcept {
 void nibbles(const WeightRows& w, const Int8Records& x, Outputs out) noexcept {
   products(w, x.tokens, out, nibble_weights(w), [&](int64_t t, int64_t c) {
     const uint8_t* record = record_of(x, t, c / 64, kHalvesRecord);
-    return Input{as_signed(record[c % 2 * 32 + c % 64 / 2]), float_at(record + 96, c % 64 / 8)};
+    return Input{as_signed(record[c % 2 * 32 + c % 64 / 2]), float_at(record + 64, c % 64 / 8)};
   });
 }
 

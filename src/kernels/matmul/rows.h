@@ -16,6 +16,10 @@ struct alignas(64) CacheLine {
 struct Int8Records {
   const uint8_t* data = nullptr;
   int64_t token_stride = 0;  ///< bytes
+  /// Of each token, where FewTokens::reads_sums: sums of the inputs that meet each scale of a row
+  /// of weights, and kScaleSlack zeros.
+  const float* sums = nullptr;
+  int64_t sum_stride = 0;
   int64_t tokens = 0;
   bool lowest = false;  ///< a code may be -128
 };
@@ -105,6 +109,7 @@ inline constexpr int kFewPaths = 6;
 struct FewTokens {
   const InputRecords* inputs = nullptr;
   void (*run)(const WeightRows& w, const Int8Records& x, Outputs y) noexcept = nullptr;
+  bool reads_sums = false;
 };
 
 /// One instruction set's products of packed rows with inputs.

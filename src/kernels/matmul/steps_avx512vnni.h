@@ -10,40 +10,50 @@ namespace {
 // The steps of vector_steps.h with vectors of 64 bytes. One side of a product is unsigned: weights
 // of 4 bits, as what that adds is part of the inputs' record, and else inputs.
 
-/// What 64 columns of 8-bit values give with a record of inputs that are 128 too large.
-struct ShiftedSums {
+/// 128 columns, a byte each, in order.
+struct WideColumns : NoPositions {
   using S = Int8Avx512Vnni;
   using V = S::V;
   using F = S::F;
-  static constexpr int64_t kColumns = 64, kRecord = kWideShiftedRecord;
-  static constexpr int kVectors = 1;
-  struct Decoded {
-    V values, start;
-  };
+  static constexpr int64_t kColumns = 128;
+  static constexpr int kVectors = 2;
 
-  static Decoded decoded(V values) { return {values, S::minus_sum128(values)}; }
-  static V sums(const Decoded& w, const uint8_t* record, int) {
-    return S::dot(w.start, S::load(record), w.values);
-  }
-  static F input_scales(const uint8_t* record, int) {
-    return S::spread<2>(reinterpret_cast<const float*>(record + 64));
-  }
+  static V inputs(const uint8_t* record, int i) { return S::load(record + 64 * i); }
   template <int kPer>
-  static F weight_scales(const float* scales, int) {
-    return S::spread<kColumns / kPer>(scales);
+  static F weight_scales(const float* scales, int i) {
+    return S::spread<64 / kPer>(scales + i * (64 / kPer));
   }
 };
 
-/// 64 columns of 8-bit codes.
-struct WideByteStep : NoPositions, ShiftedSums {
-  using Cursor = StoredCodes<S, 64>;
+/// What 8-bit values give with inputs that are 128 too large.
+struct ShiftedSums : WideColumns {
+  static constexpr int64_t kRecord = kWideShiftedRecord;
+  struct Decoded {
+    V values[2], start[2];
+  };
+
+  static Decoded decoded(V first, V second) {
+    return {{first, second}, {S::minus_sum128(first), S::minus_sum128(second)}};
+  }
+  static V sums(const Decoded& w, const uint8_t* record, int i) {
+    return S::dot(w.start[i], inputs(record, i), w.values[i]);
+  }
+  static F input_scales(const uint8_t* record, int i) {
+    return S::spread<2>(reinterpret_cast<const float*>(record + 128) + 2 * i);
+  }
+};
+
+/// 8-bit codes.
+struct WideByteStep : ShiftedSums {
+  using Cursor = StoredCodes<S, 128>;
   struct Constants {
     explicit Constants(const WeightRows&) {}
   };
 
   template <int kStep>
   static Decoded decode(const Constants&, const uint8_t* codes, const NoPositions::Block&) {
-    return decoded(S::load(codes));
+    S::prefetch_ahead(codes + 64);
+    return decoded(S::load(codes), S::load(codes + 64));
   }
 };
 
@@ -126,6 +136,7 @@ struct WideQuadPositions {
 };
 
 /// 256 columns of 2:4 with 4-bit codes: byte q of the codes holds both kept weights of quad q.
+template <NibbleValues kValues>
 struct WideQuad4Step : WideQuadPositions<false> {
   using S = Int8Avx512Vnni;
   using F = S::F;
@@ -135,23 +146,26 @@ struct WideQuad4Step : WideQuadPositions<false> {
   static constexpr int kVectors = 1;
   struct Decoded {
     Avx512Choice choice;
-    V first, second, start;
+    V first, second;  ///< kTooLarge more than their values
   };
-  struct Constants {
-    V table;
-    explicit Constants(const WeightRows& w) : table(S::table(w.values)) {}
-  };
+  using Constants = NibbleTable<S, kValues>;
+  static constexpr int kTooLarge = nibble_offset(kValues);
 
   template <int kStep>
   static Decoded decode(const Constants& constants, const uint8_t* codes, const Block& block) {
     const V both = S::load(codes);
-    const V first = S::lookup(constants.table, S::low_nibbles(both));
-    const V second = S::lookup(constants.table, S::high_nibbles(both));
-    return {choice<kStep>(block), first, second, S::minus_sum128(S::add8(first, second))};
+    if constexpr (kValues == NibbleValues::kTwoComplement) {
+      return {choice<kStep>(block), S::low_nibbles_plus8(both),
+              S::low_nibbles_plus8(_mm512_srli_epi16(both, 4))};
+    }
+    return {choice<kStep>(block), S::lookup(constants.table, S::low_nibbles(both)),
+            S::lookup(constants.table, S::high_nibbles(both))};
   }
   static V sums(const Decoded& w, const uint8_t* record, int) {
     const Inputs x = chosen(w.choice, record);
-    return S::dot2_from(w.start, x.first, w.first, x.second, w.second);
+    const V too_large = S::set8(kTooLarge);
+    return _mm512_sub_epi32(S::dot2(w.first, x.first, w.second, x.second),
+                            S::dot2(too_large, x.first, too_large, x.second));
   }
   static F input_scales(const uint8_t* record, int) { return S::load_floats(record + 256); }
   template <int kPer>

@@ -6,13 +6,26 @@
 namespace scant {
 namespace {
 
-/// How the sums of 4-bit codes become those of values.
+/// How 4-bit codes become unsigned numbers: those of two's complement are 8 larger than their
+/// values, others are looked up 16 larger.
 enum class NibbleValues : uint8_t { kTwoComplement, kTable };
+constexpr int nibble_offset(NibbleValues values) {
+  return values == NibbleValues::kTwoComplement ? 8 : 16;
+}
+
+/// These numbers by code.
+template <typename S, NibbleValues kValues>
+struct NibbleTable {
+  typename S::V table;
+  explicit NibbleTable(const WeightRows& w)
+      : table(S::add8(S::table(w.values), S::set8(nibble_offset(kValues)))) {}
+};
 
 // A step of a row is a number of columns whose codes are taken at a time. Each kind of step says
 // where codes come from (a cursor that is made for a row) and how they are read (decode), what they
 // give with a record of inputs (sums: lanes of integers, each of as many columns), and how fine
-// scales are laid over these lanes. kBlock steps share what their positions are read into.
+// scales are laid over these lanes. kBlock steps share what their positions are read into. With a
+// kOffset sums are those of weights that are so much larger.
 
 /// Codes as they are stored, so many bytes per step.
 template <typename S, int64_t kBytes>
@@ -20,7 +33,7 @@ struct StoredCodes {
   using Codes = const uint8_t*;
   const uint8_t* row;
   StoredCodes(const WeightRows& w, int64_t r) : row(w.codes + r * w.code_stride) {}
-  template <typename Constants>
+  template <int, typename Constants>
   Codes at(const Constants&, int64_t step) const {
     const uint8_t* codes = row + step * kBytes;
     S::prefetch_ahead(codes);
@@ -59,15 +72,13 @@ struct NibbleStep : NoPositions {
   static constexpr int64_t kBytes = sizeof(V);
   static constexpr int64_t kColumns = 2 * kBytes;
   using Cursor = StoredCodes<S, kBytes>;
-  static constexpr int64_t kRecord = 4 * kBytes;  // halves
+  static constexpr int64_t kRecord = 3 * kBytes;  // halves
   static constexpr int kVectors = 1;
+  static constexpr int kOffset = nibble_offset(kValues);
   struct Decoded {
-    V even, odd;  ///< value + 8, or + 16 from the table
+    V even, odd;
   };
-  struct Constants {
-    V table;
-    explicit Constants(const WeightRows& w) : table(S::add8(S::table(w.values), S::set8(16))) {}
-  };
+  using Constants = NibbleTable<S, kValues>;
 
   template <int kStep>
   static Decoded decode(const Constants& constants, const uint8_t* codes,
@@ -81,17 +92,15 @@ struct NibbleStep : NoPositions {
             S::lookup(constants.table, S::high_nibbles(both))};
   }
   static V sums(const Decoded& w, const uint8_t* record, int) {
-    const V bias = S::load(record + 2 * kBytes);
-    return S::dot2_from(kValues == NibbleValues::kTable ? S::twice32(bias) : bias, w.even,
-                        S::load(record), w.odd, S::load(record + kBytes));
+    return S::dot2(w.even, S::load(record), w.odd, S::load(record + kBytes));
   }
-  static F input_scales(const uint8_t* record, int) { return S::load_floats(record + 3 * kBytes); }
+  static F input_scales(const uint8_t* record, int) { return S::load_floats(record + 2 * kBytes); }
   template <int kPer>
   static F weight_scales(const float* scales, int) {
     return S::template spread<kColumns / kPer>(scales);
   }
 };
-static_assert(kHalvesRecord == 4 * 32 && kWideHalvesRecord == 4 * 64);
+static_assert(kHalvesRecord == 3 * 32 && kWideHalvesRecord == 3 * 64);
 
 /// 64 columns of 8-bit codes.
 template <typename S, bool kWide>

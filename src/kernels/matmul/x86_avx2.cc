@@ -8,7 +8,7 @@ namespace scant {
 
 const PackedMatmulRow kPackedMatmulAvx2 = {"packed_matmul__avx2",
                                            {{&kNaturalRecords, VectorRows<Int8Avx2>::bytes},
-                                            {&kHalvesRecords, VectorRows<Int8Avx2>::nibbles},
+                                            {&kHalvesRecords, VectorRows<Int8Avx2>::nibbles, true},
                                             {&kQuads4Records, VectorRows<Int8Avx2>::quads4},
                                             {&kQuads8Records, VectorRows<Int8Avx2>::quads8}},
                                            PanelsAvx2::bytes,

@@ -18,33 +18,37 @@ void few_nibbles(const WeightRows& w, const Int8Records& x, Outputs y) noexcept 
                    : few<NibbleStep<Int8Avx512Vnni, NibbleValues::kTable>>(w, x, y);
 }
 
+void few_quads4(const WeightRows& w, const Int8Records& x, Outputs y) noexcept {
+  w.two_complement ? few<WideQuad4Step<NibbleValues::kTwoComplement>>(w, x, y)
+                   : few<WideQuad4Step<NibbleValues::kTable>>(w, x, y);
+}
+
 void few_masked_nibbles(const WeightRows& w, const Int8Records& x, Outputs y) noexcept {
-  w.two_complement ? few<MaskedStep<MaskedKind::kTwoComplement>>(w, x, y)
-                   : few<MaskedStep<MaskedKind::kTable>>(w, x, y);
+  w.two_complement ? few<MaskedNibbleStep<NibbleValues::kTwoComplement>>(w, x, y)
+                   : few<MaskedNibbleStep<NibbleValues::kTable>>(w, x, y);
 }
 
 }  // namespace
 
-const PackedMatmulRow kPackedMatmulAvx512Vnni = {
-    "packed_matmul__avx512vnni",
-    {{&kWideShiftedRecords, few<WideByteStep>},
-     {&kWideHalvesRecords, few_nibbles},
-     {&kWideQuads4Records, few<WideQuad4Step>},
-     {&kWideQuads8Records, few<WideQuad8Step>},
-     {&kWideShiftedRecords, few<MaskedStep<MaskedKind::kBytes>>},
-     {&kWideShiftedRecords, few_masked_nibbles}},
-    PanelsAvx512Vnni::bytes,
-    PanelsAvx512Vnni::nibbles,
-    PanelsAvx512Vnni::quads4,
-    PanelsAvx512Vnni::quads8,
-    PanelsAvx512Vnni::kShiftedBytes,
-    QuantizeInputsAvx2::run,
-    DecodeAvx2::scales,
-    DecodeAvx512Vbmi2::expand_nibbles,
-    DecodeAvx512Vbmi2::expand_bytes,
-    DecodeAvx2::split,
-    DecodeAvx2::join,
-    DecodeAvx2::replace,
-    FloatProduct<Int8Avx2>::run};
+const PackedMatmulRow kPackedMatmulAvx512Vnni = {"packed_matmul__avx512vnni",
+                                                 {{&kWideShiftedRecords, few<WideByteStep>},
+                                                  {&kWideHalvesRecords, few_nibbles, true},
+                                                  {&kWideQuads4Records, few_quads4},
+                                                  {&kWideQuads8Records, few<WideQuad8Step>},
+                                                  {&kWideShiftedRecords, few<MaskedByteStep>},
+                                                  {&kWideNaturalRecords, few_masked_nibbles, true}},
+                                                 PanelsAvx512Vnni::bytes,
+                                                 PanelsAvx512Vnni::nibbles,
+                                                 PanelsAvx512Vnni::quads4,
+                                                 PanelsAvx512Vnni::quads8,
+                                                 PanelsAvx512Vnni::kShiftedBytes,
+                                                 QuantizeInputsAvx2::run,
+                                                 DecodeAvx2::scales,
+                                                 DecodeAvx512Vbmi2::expand_nibbles,
+                                                 DecodeAvx512Vbmi2::expand_bytes,
+                                                 DecodeAvx2::split,
+                                                 DecodeAvx2::join,
+                                                 DecodeAvx2::replace,
+                                                 FloatProduct<Int8Avx2>::run};
 
 }  // namespace scant
