@@ -15,6 +15,7 @@ struct MaskedCodes {
     V columns[2];
   };
   using Constants = typename Stored::Constants;
+  static constexpr int kOffset = Stored::kPruned;
 
   const uint8_t* codes;
   const uint8_t* mask;
@@ -102,26 +103,6 @@ struct MaskedByteStep : ShiftedSums {
   template <int kStep>
   static Decoded decode(const Constants&, const Cursor::Codes& codes, const NoPositions::Block&) {
     return decoded(codes.columns[0], codes.columns[1]);
-  }
-};
-
-template <NibbleValues kValues>
-struct MaskedNibbleStep : WideColumns {
-  using Cursor = MaskedCodes<MaskedNibbles<kValues>>;
-  using Constants = typename MaskedNibbles<kValues>::Constants;
-  using Decoded = typename Cursor::Codes;
-  static constexpr int64_t kRecord = kWideNaturalRecord;
-  static constexpr int kOffset = nibble_offset(kValues);
-
-  template <int kStep>
-  static Decoded decode(const Constants&, const Decoded& codes, const NoPositions::Block&) {
-    return codes;
-  }
-  static V sums(const Decoded& w, const uint8_t* record, int i) {
-    return S::dot(_mm512_setzero_si512(), w.columns[i], inputs(record, i));
-  }
-  static F input_scales(const uint8_t* record, int i) {
-    return S::load_floats(record + 128 + 64 * i);
   }
 };
 

@@ -140,6 +140,19 @@ void MatmulTile::use_masked_codes(int64_t begin, int64_t count, WeightRows& rows
                         count * rows.position_stride, scratch_.positions);
 }
 
+// Strings of pieces where they lie; those of the last rows are copied, as kernels read past the
+// end.
+void MatmulTile::use_pieces(int64_t begin, int64_t count, WeightRows& rows) {
+  const auto stored = weight_.matrix_.part(PackedPart::kCodes);
+  rows.code_stride = static_cast<int64_t>(stored.size()) / weight_.rows();
+  const int64_t end = (begin + count) * rows.code_stride;
+  rows.codes = bytes_of_part(weight_.matrix_, PackedPart::kCodes) + begin * rows.code_stride;
+  if (end + kPieceSlack <= static_cast<int64_t>(stored.size())) return;
+  scratch_.codes.assign(static_cast<size_t>(count * rows.code_stride + kPieceSlack), 0);
+  std::copy_n(rows.codes, count * rows.code_stride, scratch_.codes.data());
+  rows.codes = scratch_.codes.data();
+}
+
 // Rows of a bitmask become dense ones: what a few rows take stays in the first-level cache. Their
 // codes stand one after the other; bytes are taken where they lie unless the part ends too soon.
 void MatmulTile::expand_codes(const PackedMatmulRow& kernels, int64_t begin, int64_t count,
@@ -262,13 +275,19 @@ void MatmulTile::multiply(const PackedMatmulRow& kernels, int64_t begin, int64_t
                           Outputs out) {
   WeightRows rows{.rows = count, .cols = weight_.cols()};
   load_scales(kernels, begin, count, rows);
-  std::copy_n(weight_.values_, 16, rows.values);
+  rows.code_bits = weight_.matrix_.spec().format.code_bits();
+  const size_t codes = rows.code_bits <= 6 ? size_t{1} << rows.code_bits : 64;
+  for (size_t i = 0; i < 64; ++i) rows.values[i] = weight_.values_[i % codes];
   rows.two_complement = rows.values[8] == -8 && rows.values[15] == -1;
-  const bool masked = weight_.masked_ && few() && few_path() >= FewPath::kMaskedBytes;
+  const bool masked =
+      weight_.masked_ && few() &&
+      (few_path() == FewPath::kMaskedBytes || few_path() == FewPath::kMaskedNibbles);
   if (weight_.direct_ && path() == weight_.path_) {
     use_stored_codes(kernels, begin, count, rows);
   } else if (masked) {
     use_masked_codes(begin, count, rows);
+  } else if (few() && few_path() == FewPath::kPieces) {
+    use_pieces(begin, count, rows);
   } else if (weight_.masked_) {
     expand_codes(kernels, begin, count, rows);
   } else {

@@ -48,6 +48,7 @@ class MatmulTile {
   void expand_codes(const PackedMatmulRow& kernels, int64_t begin, int64_t count, WeightRows& rows);
   void use_stored_codes(const PackedMatmulRow& kernels, int64_t begin, int64_t count,
                         WeightRows& rows);
+  void use_pieces(int64_t begin, int64_t count, WeightRows& rows);
   void use_masked_codes(int64_t begin, int64_t count, WeightRows& rows);
   void decode_bytes(const PackedMatmulRow& kernels, int64_t begin, int64_t count, WeightRows& rows);
   void run_few(const PackedMatmulRow& kernels, const WeightRows& rows, Outputs out);

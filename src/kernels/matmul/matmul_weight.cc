@@ -49,6 +49,20 @@ bool is_two_four(const PackedSpec& spec) {
   return pattern->n == 2 && pattern->m == 4;
 }
 
+/// What FewPath::kPieces asks for; strings of pieces begin with a byte each.
+bool are_pieces(int bits, int64_t cols, std::span<const int8_t> values) {
+  if ((bits != 2 && bits != 3 && bits != 5 && bits != 6) || cols % 4 != 0) return false;
+  const auto half = size_t{1} << (bits - 1);
+  for (size_t code = 0; code < 2 * half; ++code) {
+    if (values[code] < -piece_offset(bits) || values[code] > 63) return false;
+    const bool odd = bits == 3 || bits == 5;
+    if (odd && code < half && values[code + half] - values[code] != values[half] - values[0]) {
+      return false;
+    }
+  }
+  return true;
+}
+
 /// Groups that kernels can follow.
 bool has_whole_groups(const NumberFormat& format, bool corrected) {
   if (format.granularity.kind != Granularity::Kind::kGroup) return true;
@@ -90,6 +104,7 @@ MatmulWeight::MatmulWeight(PackedMatrix matrix) : matrix_(std::move(matrix)) {
                      });
   if (dense) {
     direct_ = as_stored || small;
+    pieces_ = are_pieces(bits, spec.cols, values_);
     if (small) path_ = MatmulPath::kNibbles;
   } else if (spec.layout == BitmaskLayout::kName) {
     masked_ = as_stored || small;
@@ -101,16 +116,17 @@ MatmulWeight::MatmulWeight(PackedMatrix matrix) : matrix_(std::move(matrix)) {
 }
 
 std::optional<FewPath> MatmulWeight::few_path(bool lowest) const {
-  const auto masked = [&](FewPath fused, FewPath expanded) {
-    return masked_ && packed_matmul_row().few(fused).run != nullptr ? fused : expanded;
+  const auto fused = [](bool wanted, FewPath path, FewPath decoded) {
+    return wanted && packed_matmul_row().few(path).run != nullptr ? path : decoded;
   };
   switch (path_) {
     case MatmulPath::kFloats:
       return std::nullopt;
     case MatmulPath::kBytes:
-      return masked(FewPath::kMaskedBytes, FewPath::kBytes);
+      return fused(masked_, FewPath::kMaskedBytes,
+                   fused(pieces_, FewPath::kPieces, FewPath::kBytes));
     case MatmulPath::kNibbles:
-      return masked(FewPath::kMaskedNibbles, FewPath::kNibbles);
+      return fused(masked_, FewPath::kMaskedNibbles, FewPath::kNibbles);
     case MatmulPath::kQuads4:
       return FewPath::kQuads4;
     case MatmulPath::kQuads8:

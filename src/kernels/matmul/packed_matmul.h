@@ -62,6 +62,7 @@ class MatmulWeight {
   MatmulPath path_ = MatmulPath::kFloats;
   bool direct_ = false;      // kernels read the stored codes
   bool masked_ = false;      // kernels expand codes by their bitmask
+  bool pieces_ = false;      // kernels for few tokens join the pieces of dense codes
   bool all_scales_ = false;  // every block has one, in order
   float tensor_scale_ = 1.0f;
   // Values are codes minus `shift_`; zero points (offsets) are corrected for.

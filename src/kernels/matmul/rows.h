@@ -68,8 +68,10 @@ struct WeightRows {
   /// Columns per scale. With few tokens 16, 32, 64, 128 or a multiple of a record's columns; with
   /// many 16 or a multiple of 32.
   int64_t scale_columns = 0;
-  alignas(32) int8_t values[16] = {};  ///< of 4-bit codes
-  bool two_complement = false;         ///< `values` are those of 4-bit integers
+  int code_bits = 0;
+  /// Of codes of at most 6 bits, again and again where there are fewer.
+  alignas(64) int8_t values[64] = {};
+  bool two_complement = false;  ///< `values` are those of 4-bit integers
 };
 
 /// As ScaleStorage, in its order.
@@ -78,6 +80,7 @@ enum class StoredScale : uint8_t { kF32, kBF16, kF16, kE8M0, kE4M3 };
 /// Bytes past the codes that expand_* take that are read as well.
 inline constexpr int64_t kExpandSlack = 48;
 inline constexpr int64_t kMaskedSlack = 64;
+inline constexpr int64_t kPieceSlack = 64;
 
 /// y[t * y_stride + r], assigned.
 struct Outputs {
@@ -93,6 +96,8 @@ inline constexpr int64_t kPanelScratch = 3;
 using ManyTokens = void(const WeightRows& w, const Int8Matrix& x, uint8_t* scratch,
                         Outputs y) noexcept;
 
+constexpr int piece_offset(int bits) { return bits == 6 ? 64 : 1 << (bits - 1); }
+
 /// Kinds of weights that kernels multiply with few tokens.
 enum class FewPath : uint8_t {
   kBytes,        ///< 8-bit codes
@@ -101,11 +106,15 @@ enum class FewPath : uint8_t {
   kQuads8,       ///< and of 8
   kMaskedBytes,  ///< behind a bitmask; up to kMaskedSlack bytes past codes and mask are read
   kMaskedNibbles,
+  /// Codes of 2, 3, 5 or 6 bits, of values from -piece_offset() on, of which those of 3 and 5 bits
+  /// differ by the same with and without their highest bit. Up to kPieceSlack bytes past a row are
+  /// read.
+  kPieces,
 };
-inline constexpr int kFewPaths = 6;
+inline constexpr int kFewPaths = 7;
 
-/// Products with few tokens, whose inputs are laid out so. Without a function for masked rows they
-/// are expanded and taken as dense ones.
+/// Products with few tokens, whose inputs are laid out so. Without a function for masked rows or
+/// pieces they are decoded and taken as dense ones.
 struct FewTokens {
   const InputRecords* inputs = nullptr;
   void (*run)(const WeightRows& w, const Int8Records& x, Outputs y) noexcept = nullptr;

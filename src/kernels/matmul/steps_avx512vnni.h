@@ -57,6 +57,27 @@ struct WideByteStep : ShiftedSums {
   }
 };
 
+/// What the numbers of a cursor, kOffset larger than their values, give with inputs as they are.
+template <typename CursorOfColumns>
+struct LargerColumnsStep : WideColumns {
+  using Cursor = CursorOfColumns;
+  using Constants = typename Cursor::Constants;
+  using Decoded = typename Cursor::Codes;
+  static constexpr int64_t kRecord = kWideNaturalRecord;
+  static constexpr int kOffset = Cursor::kOffset;
+
+  template <int kStep>
+  static Decoded decode(const Constants&, const Decoded& codes, const NoPositions::Block&) {
+    return codes;
+  }
+  static V sums(const Decoded& w, const uint8_t* record, int i) {
+    return S::dot(_mm512_setzero_si512(), w.columns[i], inputs(record, i));
+  }
+  static F input_scales(const uint8_t* record, int i) {
+    return S::load_floats(record + 128 + 64 * i);
+  }
+};
+
 /// 2:4 by ranks (formats/layouts/n_of_m.h): a block is two steps of 64 quads. kPaired: in the order
 /// that low_pairs and high_pairs turn into that of the codes.
 template <bool kPaired>
