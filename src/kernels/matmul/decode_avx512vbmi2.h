@@ -6,8 +6,27 @@
 namespace scant {
 namespace {
 
-/// Codes behind a bitmask, 32 columns at a time.
+/// Codes behind a bitmask, 32 columns at a time, and scales of 16 bits, 16 at a time.
 struct DecodeAvx512Vbmi2 : DecodeAvx2 {
+  static void scales(StoredScale type, const uint8_t* from, int64_t count, float factor,
+                     float* to) noexcept {
+    int64_t i = 0;
+    if (type == StoredScale::kF16 || type == StoredScale::kBF16) {
+      const __m512 times = _mm512_set1_ps(factor);
+      for (; i + 16 <= count; i += 16) {
+        const uint8_t* at = from + 2 * i;
+        _mm_prefetch(reinterpret_cast<const char*>(at + 2 * kScalesAhead), _MM_HINT_T1);
+        const __m256i stored = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
+        const __m512 values =
+            type == StoredScale::kF16
+                ? _mm512_cvtph_ps(stored)
+                : _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(stored), 16));
+        _mm512_storeu_ps(to + i, _mm512_mul_ps(values, times));
+      }
+    }
+    if (i < count) DecodeAvx2::scales(type, from + 2 * i, count - i, factor, to + i);
+  }
+
   /// As DecodeAvx2::expand. The bytes are loaded first: Bochs 2.7, under which this is tested, is
   /// wrong where the instruction itself reads memory.
   static __m256i expand(uint32_t kept, const uint8_t* next) {

@@ -22,25 +22,10 @@ int64_t MatmulTile::step_columns(const PackedMatmulRow& kernels) const {
   return quads() ? 128 : 64;
 }
 
-int64_t MatmulTile::block_width() const {
-  const Granularity& granularity = weight_.matrix_.spec().format.granularity;
-  return granularity.kind == Granularity::Kind::kGroup ? granularity.size : weight_.cols();
-}
-
-namespace {
-
-/// Whether kernels follow scales of so many columns themselves.
-bool are_followed(int64_t columns, int64_t step, bool few) {
-  if (!few || columns % step == 0) return true;
-  return columns == 16 || columns == 32 || columns == 64 || columns == 128;
-}
-
-}  // namespace
-
 void MatmulTile::load_scales(const PackedMatmulRow& kernels, int64_t begin, int64_t count,
                              WeightRows& rows) {
   const int64_t step = step_columns(kernels);
-  const int64_t width = block_width();
+  const int64_t width = weight_.block_columns();
   const int64_t blocks = ceil_div(rows.cols, width);
   const auto stored = static_cast<size_t>(count * blocks);
   scratch_.blocks.resize(stored + kScaleSlack);
@@ -48,10 +33,9 @@ void MatmulTile::load_scales(const PackedMatmulRow& kernels, int64_t begin, int6
   std::fill_n(scratch_.blocks.data() + stored, kScaleSlack, 0.0f);
   rows.scales = scratch_.blocks.data();
   rows.scale_stride = blocks;
-  rows.scale_columns = blocks == 1 ? ceil_div(rows.cols, step) * step : width;
-  if (are_followed(rows.scale_columns, step, few())) return;
+  rows.scale_columns = weight_.scale_columns(step, few());
+  if (blocks == 1 || rows.scale_columns == width) return;
   // Laid out per 32 columns.
-  rows.scale_columns = 32;
   rows.scale_stride = ceil_div(rows.cols, 32);
   scratch_.scales.assign(static_cast<size_t>(count * rows.scale_stride + kScaleSlack), 0.0f);
   float* to = scratch_.scales.data();
@@ -214,9 +198,9 @@ void MatmulTile::decode_bytes(const PackedMatmulRow& kernels, int64_t begin, int
 // Values are codes minus shift: what is left of the zero point, and an offset, meet the sum of a
 // block's inputs.
 void MatmulTile::correct_zero_points(int64_t begin, int64_t count, Outputs out) {
-  const int64_t width = block_width();
+  const int64_t width = weight_.block_columns();
   const int64_t blocks = ceil_div(weight_.cols(), width);
-  if (block_sum_stride_ == 0) block_sum_stride_ = x_.block_sums(width, scratch_.block_sums);
+  const PreparedInputs::BlockSums& inputs = x_.block_sums(width);
   std::vector<BlockScale> scales(static_cast<size_t>(blocks));
   for (int64_t i = 0; i < count; ++i) {
     read_row_scales(weight_.matrix_, begin + i, scales);
@@ -227,7 +211,7 @@ void MatmulTile::correct_zero_points(int64_t begin, int64_t count, Outputs out) 
           scale.offset;
       for (int64_t t = 0; t < x_.tokens_; ++t) {
         out.y[t * out.stride + i] -=
-            offset * scratch_.block_sums[static_cast<size_t>(t * block_sum_stride_ + b)];
+            offset * inputs.sums[static_cast<size_t>(t * inputs.stride + b)];
       }
     }
   }
@@ -242,11 +226,9 @@ void MatmulTile::run_few(const PackedMatmulRow& kernels, const WeightRows& rows,
       .tokens = x_.tokens_,
       .lowest = x_.lowest_};
   if (product.reads_sums) {
-    if (scale_sum_stride_ == 0) {
-      scale_sum_stride_ = x_.block_sums(rows.scale_columns, scratch_.scale_sums);
-    }
-    x.sums = scratch_.scale_sums.data();
-    x.sum_stride = scale_sum_stride_;
+    const PreparedInputs::BlockSums& inputs = x_.block_sums(rows.scale_columns);
+    x.sums = inputs.sums.data();
+    x.sum_stride = inputs.stride;
   }
   product.run(rows, x, out);
 }
@@ -276,8 +258,7 @@ void MatmulTile::multiply(const PackedMatmulRow& kernels, int64_t begin, int64_t
   WeightRows rows{.rows = count, .cols = weight_.cols()};
   load_scales(kernels, begin, count, rows);
   rows.code_bits = weight_.matrix_.spec().format.code_bits();
-  const size_t codes = rows.code_bits <= 6 ? size_t{1} << rows.code_bits : 64;
-  for (size_t i = 0; i < 64; ++i) rows.values[i] = weight_.values_[i % codes];
+  std::copy_n(weight_.values_, std::size(rows.values), rows.values);
   rows.two_complement = rows.values[8] == -8 && rows.values[15] == -1;
   const bool masked =
       weight_.masked_ && few() &&

@@ -15,8 +15,6 @@ struct MatmulScratch {
   std::vector<uint8_t> stored_codes;  // of a bitmask's rows, a byte each
   std::vector<float> blocks;          // scales of the rows' blocks
   std::vector<float> scales;          // the same per 32 or 16 columns, where kernels want them so
-  std::vector<float> block_sums;      // of inputs, see PreparedInputs::block_sums
-  std::vector<float> scale_sums;      // the same of the columns of each of the rows' scales
   std::vector<uint32_t> row_codes;
   std::vector<uint8_t> row_keep;
   CacheLines panels, outputs;
@@ -54,13 +52,10 @@ class MatmulTile {
   void run_few(const PackedMatmulRow& kernels, const WeightRows& rows, Outputs out);
   void run_many(const PackedMatmulRow& kernels, const WeightRows& rows, Outputs out);
   void correct_zero_points(int64_t begin, int64_t count, Outputs out);
-  /// Columns that share a scale.
-  int64_t block_width() const;
 
   const MatmulWeight& weight_;
   const PreparedInputs& x_;
   MatmulScratch& scratch_;
-  int64_t block_sum_stride_ = 0, scale_sum_stride_ = 0;  // once they are there
   std::optional<RowCodes> row_reader_;
 };
 

@@ -84,7 +84,7 @@ MatmulWeight::MatmulWeight(PackedMatrix matrix) : matrix_(std::move(matrix)) {
   const int bits = spec.format.code_bits();
   shift_ = zero_points_ ? 1 << (bits - 1) : 0;
   for (size_t code = 0; code < 256; ++code) {
-    const int value = values->integers[code] - (code < size_t{1} << bits ? shift_ : 0);
+    const int value = values->integers[code & ((size_t{1} << bits) - 1)] - shift_;
     if (value < -128 || value > 127) return;
     values_[code] = static_cast<int8_t>(value);
   }
@@ -133,6 +133,19 @@ std::optional<FewPath> MatmulWeight::few_path(bool lowest) const {
       return lowest ? FewPath::kBytes : FewPath::kQuads8;
   }
   return std::nullopt;
+}
+
+int64_t MatmulWeight::block_columns() const {
+  const Granularity& granularity = matrix_.spec().format.granularity;
+  return granularity.kind == Granularity::Kind::kGroup ? granularity.size : cols();
+}
+
+int64_t MatmulWeight::scale_columns(int64_t step, bool few) const {
+  const int64_t width = block_columns();
+  if (width >= cols()) return (cols() + step - 1) / step * step;
+  const bool followed =
+      !few || width % step == 0 || width == 16 || width == 32 || width == 64 || width == 128;
+  return followed ? width : 32;
 }
 
 void MatmulWeight::decode_rows(int64_t begin, MatrixView out) const {

@@ -90,6 +90,10 @@ void multiply_integers(const MatmulWeight& weight, const PreparedInputs& x, Outp
   MatmulTile rows(weight, x, scratch);
   for (int64_t begin = outputs.begin; begin < outputs.end; begin += step) {
     const int64_t count = std::min(step, outputs.end - begin);
+    if (x.tokens() < kMatmulManyTokens && output == MatmulOutput::kAssign) {
+      rows.multiply(kernels, begin, count, {y.data + begin, y.stride});
+      continue;
+    }
     rows.multiply(kernels, begin, count, {tile.data, step});
     put(tile, begin, count, y, output);
   }

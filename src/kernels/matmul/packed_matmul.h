@@ -51,6 +51,11 @@ class MatmulWeight {
   /// Whether products correct for zero points, or for offsets of blocks.
   bool has_zero_points() const { return zero_points_; }
 
+  /// Columns that share a scale: of a block, or all of a row.
+  int64_t block_columns() const;
+  /// Columns per scale as kernels that take `step` columns at a time follow them.
+  int64_t scale_columns(int64_t step, bool few) const;
+
   /// Values of rows [begin, begin + out.rows), as PackedMatrix::unpack_rows() but faster and in
   /// the order that is stored.
   void decode_rows(int64_t begin, MatrixView out) const;
@@ -69,7 +74,7 @@ class MatmulWeight {
   bool zero_points_ = false;
   float unit_ = 1.0f;  // values are integers times this power of two
   int shift_ = 0;
-  int8_t values_[256] = {};  // the integer of each code
+  int8_t values_[256] = {};  // the integer of each code, again and again
 };
 
 using CacheLines = std::vector<CacheLine>;
@@ -114,10 +119,15 @@ class PreparedInputs {
   void arrange(Readers readers);
   void arrange_few(Readers readers);
   void arrange_many(Readers readers);
-  void sum_columns();
-  /// Sums of the inputs of blocks of columns, a multiple of 16 wide: in `out` token by token at the
-  /// stride that is returned, kScaleSlack zeros after each.
-  int64_t block_sums(int64_t width, std::vector<float>& out) const;
+  /// Sums of the inputs of blocks of columns, token by token, kScaleSlack zeros after each.
+  struct BlockSums {
+    int64_t width;   ///< columns, a multiple of 16
+    int64_t stride;  ///< of tokens
+    std::vector<float> sums;
+  };
+  void add_block_sums(int64_t width);
+  /// Those that arrange() made for a reader.
+  const BlockSums& block_sums(int64_t width) const;
 
   int64_t tokens_ = 0;
   int64_t cols_ = 0;
@@ -125,9 +135,10 @@ class PreparedInputs {
   bool quantized_ = false;
   bool lowest_ = false;  // a code is -128
   ConstMatrixView floats_;
-  std::vector<int8_t> codes_;      // tokens x padded
-  std::vector<float> scales_;      // tokens x padded / 32
-  std::vector<float> sums_;        // of the values of 16 columns, tokens x padded / 16, if read
+  std::vector<int8_t> codes_;          // tokens x padded
+  std::vector<float> scales_;          // tokens x padded / 32
+  std::vector<BlockSums> block_sums_;  // the first `block_widths_` of them
+  size_t block_widths_ = 0;
   CacheLines records_[kFewPaths];  // of few tokens
   std::vector<int16_t> in_order_;  // of many: codes, and codes + 128
   std::vector<uint8_t> shifted_;

@@ -6,8 +6,7 @@
 namespace scant {
 namespace {
 
-constexpr int64_t kGroup = 32;   // columns that share a scale
-constexpr int64_t kSummed = 16;  // columns of a sum
+constexpr int64_t kGroup = 32;  // columns that share a scale
 
 }  // namespace
 
@@ -116,41 +115,44 @@ void PreparedInputs::arrange_many(Readers readers) {
   if (nibbles || (bytes && all_shifted)) blocks(shifted_, 128);
 }
 
-void PreparedInputs::sum_columns() {
-  sums_.resize(codes_.size() / kSummed);
-  for (size_t i = 0; i < sums_.size(); ++i) {
-    int32_t sum = 0;
-    for (size_t j = 0; j < kSummed; ++j) sum += codes_[i * kSummed + j];
-    sums_[i] = scales_[i * kSummed / kGroup] * static_cast<float>(sum);
+void PreparedInputs::add_block_sums(int64_t width) {
+  for (size_t i = 0; i < block_widths_; ++i) {
+    if (block_sums_[i].width == width) return;
+  }
+  if (block_widths_ == block_sums_.size()) block_sums_.emplace_back();
+  BlockSums& made = block_sums_[block_widths_++];
+  made.width = width;
+  made.stride = (cols_ + width - 1) / width + kScaleSlack;
+  made.sums.assign(static_cast<size_t>(tokens_ * made.stride), 0.0f);
+  constexpr int64_t kRun = 16;  // columns that share a scale and a block
+  for (int64_t t = 0; t < tokens_; ++t) {
+    const int8_t* codes = codes_.data() + t * padded_;
+    const float* scales = scales_.data() + t * padded_ / kGroup;
+    float* block = made.sums.data() + t * made.stride;
+    for (int64_t begin = 0; begin < cols_; begin += width, ++block) {
+      for (int64_t c = begin; c < std::min(begin + width, cols_); c += kRun) {
+        int32_t sum = 0;
+        for (int64_t i = 0; i < kRun; ++i) sum += codes[c + i];
+        *block += scales[c / kGroup] * static_cast<float>(sum);
+      }
+    }
   }
 }
 
-int64_t PreparedInputs::block_sums(int64_t width, std::vector<float>& out) const {
-  const int64_t stride = (cols_ + width - 1) / width + kScaleSlack;
-  out.assign(static_cast<size_t>(tokens_ * stride), 0.0f);
-  for (int64_t t = 0; t < tokens_; ++t) {
-    const float* sums = sums_.data() + t * padded_ / kSummed;
-    float* block = out.data() + t * stride;
-    for (int64_t begin = 0; begin < cols_; begin += width) {
-      float sum = 0;
-      for (int64_t c = begin; c < std::min(begin + width, cols_); c += kSummed) {
-        sum += sums[c / kSummed];
-      }
-      *block++ = sum;
-    }
-  }
-  return stride;
+const PreparedInputs::BlockSums& PreparedInputs::block_sums(int64_t width) const {
+  return *std::ranges::find(block_sums_, width, &BlockSums::width);
 }
 
 void PreparedInputs::arrange(Readers readers) {
   const bool few = tokens_ < kMatmulManyTokens;
   few ? arrange_few(readers) : arrange_many(readers);
-  if (std::ranges::any_of(readers, [&](const MatmulWeight* weight) {
-        const auto path = weight->few_path(lowest_);
-        return weight->has_zero_points() ||
-               (few && path && packed_matmul_row().few(*path).reads_sums);
-      })) {
-    sum_columns();
+  block_widths_ = 0;
+  for (const MatmulWeight* weight : readers) {
+    if (weight->has_zero_points()) add_block_sums(weight->block_columns());
+    const auto path = weight->few_path(lowest_);
+    if (!few || !path) continue;
+    const FewTokens& product = packed_matmul_row().few(*path);
+    if (product.reads_sums) add_block_sums(weight->scale_columns(product.inputs->columns, few));
   }
   if (!reads(readers, MatmulPath::kFloats)) return;
   values_ = Matrix(tokens_, cols_);
