@@ -156,12 +156,7 @@ bool scales_keep_finite(const PackedMatrix& matrix, float reach) {
   const auto scales = matrix.part(PackedPart::kScales);
   const auto constants = matrix.part(PackedPart::kConstants);
   const float factor = constants.empty() ? 1.0f : read_scale(constants, 0, ScaleStorage::kF32);
-  const int64_t count = static_cast<int64_t>(scales.size()) * 8 / scale_storage_bits(storage);
-  bool finite = true;
-  for (int64_t i = 0; i < count; ++i) {
-    finite = finite && std::isfinite(read_scale(scales, i, storage) * factor * reach);
-  }
-  return finite;
+  return scales.empty() || std::isfinite(largest_scale(scales, storage) * factor * reach);
 }
 
 /// Every value of a code stays finite.

@@ -93,6 +93,40 @@ float read_scale(std::span<const std::byte> scales, int64_t index, ScaleStorage 
   return (code & 0x7fu) == 0x7fu ? std::nanf("") : e4m3().value(code);
 }
 
+namespace {
+
+/// Stored bits without their sign: of formats whose magnitudes rise with them, those that are not
+/// finite last.
+template <typename T>
+T largest_magnitude(std::span<const std::byte> scales, T magnitude) {
+  const auto count = static_cast<int64_t>(scales.size() / sizeof(T));
+  T largest = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    largest = std::max<T>(largest, static_cast<T>(load<T>(scales, i) & magnitude));
+  }
+  return largest;
+}
+
+}  // namespace
+
+float largest_scale(std::span<const std::byte> scales, ScaleStorage storage) {
+  const auto value = [&](auto bits) {
+    return read_scale(std::as_bytes(std::span(&bits, 1)), 0, storage);
+  };
+  switch (storage) {
+    case ScaleStorage::kF32:
+      return value(largest_magnitude<int32_t>(scales, 0x7fffffff));
+    case ScaleStorage::kBF16:
+    case ScaleStorage::kF16:
+      return value(largest_magnitude<int16_t>(scales, 0x7fff));
+    case ScaleStorage::kE8M0:
+      return value(largest_magnitude<uint8_t>(scales, 0xff));
+    case ScaleStorage::kE4M3:
+      break;
+  }
+  return value(largest_magnitude<uint8_t>(scales, 0x7f));
+}
+
 void write_scale(std::span<std::byte> scales, int64_t index, ScaleStorage storage, float scale) {
   switch (storage) {
     case ScaleStorage::kF32:

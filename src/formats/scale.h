@@ -40,6 +40,8 @@ float round_down_scale(double limit, ScaleStorage storage);
 
 /// Scale `index` of an array of stored ones; NaN for bits that stand for no number.
 float read_scale(std::span<const std::byte> scales, int64_t index, ScaleStorage storage);
+/// The largest magnitude of all that are stored; one that is not finite if there is any.
+float largest_scale(std::span<const std::byte> scales, ScaleStorage storage);
 /// The same the other way, for a scale that the storage holds exactly.
 void write_scale(std::span<std::byte> scales, int64_t index, ScaleStorage storage, float scale);
 

@@ -105,5 +105,21 @@ TEST(Scale, BitsThatAreNoNumberAreNaN) {
   }
 }
 
+TEST(Scale, LargestOfAllThatAreStored) {
+  for (const ScaleStorage storage : {ScaleStorage::kF32, ScaleStorage::kBF16, ScaleStorage::kF16,
+                                     ScaleStorage::kE8M0, ScaleStorage::kE4M3}) {
+    const size_t bytes = static_cast<size_t>(scale_storage_bits(storage)) / 8;
+    std::vector<std::byte> scales(37 * bytes);
+    for (int64_t i = 0; i < 37; ++i) write_scale(scales, i, storage, i == 20 ? 8.0f : 0.25f);
+    EXPECT_EQ(largest_scale(scales, storage), 8.0f) << scale_storage_name(storage);
+    if (storage != ScaleStorage::kE8M0) {  // it has no sign
+      write_scale(scales, 5, storage, -16.0f);
+      EXPECT_EQ(std::fabs(largest_scale(scales, storage)), 16.0f) << scale_storage_name(storage);
+    }
+    std::fill_n(scales.begin() + static_cast<int64_t>(30 * bytes), bytes, std::byte{0xff});  // NaN
+    EXPECT_FALSE(std::isfinite(largest_scale(scales, storage))) << scale_storage_name(storage);
+  }
+}
+
 }  // namespace
 }  // namespace scant
