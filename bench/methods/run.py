@@ -4,9 +4,9 @@
   run.py --scant build/release/scant --models-dir MODELS --data-dir TEXTS --work WORK --out docs/quality.md
 
 Every cell (row x model) is made by `scant compress`, read by `scant eval`, and deleted; its result is a small file in
-WORK/cells. A run that is stopped goes on where it was: finished cells are not measured again. Cells may be shared out
-over machines with --rows and --models; --merge takes the work folders of others in when the page is made. A row that
-fails is reported with scant's message, in the page too, and the exit status is then 1.
+WORK/cells. A run that is stopped goes on where it was: finished cells are not measured again, nor are those of the folders
+of --merge, such as bench/methods, where the cells of the page in the repository are. Cells may be shared out over machines
+with --rows and --models; the page is made of all of them. A row that fails is reported with scant's message, in the page too, and the exit status is then 1.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def program_of(scant):
 
 def write_json(path, content):
     partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.partial")
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    partial.write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")
     partial.replace(path)
 
 
@@ -85,8 +85,8 @@ class Runner:
                                      "--window", self.protocol["window"], "--max-tokens", tokens)
         result = json.loads(output)
         return {"perplexity": result["perplexity"], "nll": result["nll"], "tokens": result["tokens"],
-                "nll_sums": result["per_window"]["nll_sum"], "counts": result["per_window"]["predictions"],
-                "seconds": seconds}
+                "nll_sums": [round(nll, 4) for nll in result["per_window"]["nll_sum"]],
+                "counts": result["per_window"]["predictions"], "seconds": round(seconds, 1)}
 
     def compress(self, row, one_try, path, out):
         flags, calibrated = compress_flags(row, one_try)
@@ -97,7 +97,7 @@ class Runner:
         described = json.loads(pathlib.Path(out, "scant.json").read_text(encoding="utf-8"))
         return {"flags": " ".join(map(str, compress_flags(row, one_try)[0])),
                 "bits_per_weight": described["bits_per_weight"],
-                "compressed_bytes": described["sizes"]["compressed_bytes"], "compress_seconds": seconds}
+                "compressed_bytes": described["sizes"]["compressed_bytes"], "compress_seconds": round(seconds, 1)}
 
     def choose(self, row, path, result, file):
         """Makes every try and keeps the folder of the best; tries of an earlier run are not made again."""
@@ -107,7 +107,8 @@ class Runner:
             out = self.scratch / f"{file.stem}.{len(tries)}"
             made = self.compress(row, one_try, path, out)
             if len(row["try"]) > 1:
-                made["choose"] = self.evaluate(out, text, self.protocol["choose_tokens"])
+                read = self.evaluate(out, text, self.protocol["choose_tokens"])
+                made["choose"] = {key: read[key] for key in ("perplexity", "nll", "tokens")}
             tries.append(made)
             write_json(file.with_suffix(".part"), result)
             best = self.best(tries)
@@ -145,14 +146,15 @@ class Runner:
         write_json(file, result)
         file.with_suffix(".part").unlink()
 
-    def finished(self, row, file):
-        done = read_json(file)
-        return bool(done) and "error" not in done and done["try"] == row["try"] and done["protocol"] == self.protocol
+    def finished(self, row, name):
+        folders = [self.cells, *(pathlib.Path(folder, "cells") for folder in self.options.merge)]
+        found = [done for done in (read_json(folder / name) for folder in folders) if done]
+        return any("error" not in done and done["try"] == row["try"] and done["protocol"] == self.protocol for done in found)
 
     def cell(self, row, model):
         """What became of it: "done", "kept", "stopped" or the error."""
         file = self.cells / cell_file(row, model)
-        if self.finished(row, file):
+        if self.finished(row, file.name):
             return "kept"
         try:
             self.measure(row, model, file)
@@ -222,7 +224,7 @@ def parse_arguments():
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of all jobs together")
     parser.add_argument("--jobs", type=int, default=1, help="cells at once")
     parser.add_argument("--minutes", type=float, help="begin nothing new after this time")
-    parser.add_argument("--merge", nargs="+", default=[], help="work folders of other machines, for the page")
+    parser.add_argument("--merge", nargs="+", default=[], help="other work folders, whose cells are not measured again")
     parser.add_argument("--out", help="the page to write, such as docs/quality.md")
     parser.add_argument("--notes", help="Markdown that the page ends with")
     for name in ("tokens", "choose-tokens", "samples", "window"):

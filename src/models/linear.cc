@@ -153,6 +153,15 @@ int64_t piece_size(const LinearLayer& layer, int64_t tokens) {
   return std::max(rows, unit);
 }
 
+// With few tokens each thread first takes so many outputs, which it reads as one stream: what is
+// asked for ahead is then read by the same core. The rest, in small pieces, lets threads end
+// together.
+int64_t large_piece(const LinearLayer& layer, int64_t tokens, int threads) {
+  if (tokens >= kMatmulManyTokens) return 0;
+  const int64_t unit = matmul_unit(tokens);
+  return layer.info.outputs * 7 / 8 / threads / unit * unit;
+}
+
 void run_jobs(std::span<Job> jobs, ThreadPool* threads) {
   PreparedPool pool;
   pool.prepare(jobs);
@@ -164,7 +173,12 @@ void run_jobs(std::span<Job> jobs, ThreadPool* threads) {
   for (const Job& job : jobs) {
     const int64_t outputs = job.layer->info.outputs;
     const int64_t step = piece_size(*job.layer, job.x.rows);
-    for (int64_t begin = 0; begin < outputs; begin += step) {
+    int64_t begin = 0;
+    for (const int64_t large = large_piece(*job.layer, job.x.rows, threads->size());
+         large > step && begin < large * threads->size(); begin += large) {
+      pieces.push_back({&job, {begin, large}});
+    }
+    for (; begin < outputs; begin += step) {
       pieces.push_back({&job, {begin, std::min(step, outputs - begin)}});
     }
   }
