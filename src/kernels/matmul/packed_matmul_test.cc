@@ -160,7 +160,7 @@ Matrix unpacked(const PackedMatrix& matrix) {
 class PackedMatmul : public PerIsa {};
 
 // With and without whole blocks of 512, on which the order of ranks depends.
-constexpr int64_t kColumns[] = {32, 50, 64, 100, 128, 160, 352, 512, 672, 1000, 1184};
+constexpr int64_t kColumns[] = {32, 50, 64, 100, 128, 160, 320, 352, 512, 544, 672, 1000, 1184};
 
 TEST_P(PackedMatmul, TakesTheRowOfTheInstructionSet) {
   EXPECT_TRUE(is_forced(packed_matmul_kernel())) << packed_matmul_kernel();

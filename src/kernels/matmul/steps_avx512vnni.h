@@ -156,6 +156,60 @@ struct WideQuadPositions {
   }
 };
 
+/// As WideQuad4Step, of its first 64 columns: what rows often end with.
+template <NibbleValues kValues>
+struct ShortQuad4Step {
+  using V = __m128i;
+  static constexpr int64_t kColumns = 64;
+  struct Block {
+    __mmask16 bit0, first_not_0, second_not_1, second_3;
+  };
+  struct Decoded {
+    Block choice;
+    V first, second;
+  };
+
+  static Block last_block(const uint8_t* positions, int64_t plane_bytes) {
+    const auto plane = [&](int64_t index) {
+      uint16_t bits;
+      __builtin_memcpy(&bits, positions + index * plane_bytes, sizeof bits);
+      return static_cast<unsigned>(bits);
+    };
+    const unsigned bit0 = plane(0), bit1 = plane(1), bit2 = plane(2);
+    return {static_cast<__mmask16>(bit0), static_cast<__mmask16>(bit2 | (~bit0 & bit1)),
+            static_cast<__mmask16>(bit0 | bit1 | bit2),
+            static_cast<__mmask16>(bit2 | (bit0 & bit1))};
+  }
+  template <int>
+  static Decoded decode(const NibbleTable<Int8Avx512Vnni, kValues>& constants, const uint8_t* codes,
+                        const Block& block) {
+    const V both = _mm_loadu_si128(reinterpret_cast<const V*>(codes));
+    const V low = _mm_and_si128(both, _mm_set1_epi8(15));
+    const V high = _mm_and_si128(_mm_srli_epi16(both, 4), _mm_set1_epi8(15));
+    if constexpr (kValues == NibbleValues::kTwoComplement) {
+      return {block, _mm_xor_si128(low, _mm_set1_epi8(8)), _mm_xor_si128(high, _mm_set1_epi8(8))};
+    }
+    const V table = _mm512_castsi512_si128(constants.table);
+    return {block, _mm_shuffle_epi8(table, low), _mm_shuffle_epi8(table, high)};
+  }
+  static __m512i sums(const Decoded& w, const uint8_t* record, int) {
+    const auto input = [&](int64_t place) {
+      return _mm_loadu_si128(reinterpret_cast<const V*>(record + 64 * place));
+    };
+    const V x1 = input(1), x2 = input(2);
+    const V first = _mm_mask_blend_epi8(w.choice.first_not_0, input(0),
+                                        _mm_mask_blend_epi8(w.choice.bit0, x1, x2));
+    const V second = _mm_mask_blend_epi8(w.choice.second_not_1, x1,
+                                         _mm_mask_blend_epi8(w.choice.second_3, x2, input(3)));
+    const V too_large = _mm_set1_epi8(static_cast<char>(nibble_offset(kValues)));
+    const auto dot2 = [&](V u, V u2) {
+      return _mm_dpbusd_epi32(_mm_dpbusd_epi32(_mm_setzero_si128(), u, first), u2, second);
+    };
+    return _mm512_zextsi128_si512(
+        _mm_sub_epi32(dot2(w.first, w.second), dot2(too_large, too_large)));
+  }
+};
+
 /// 256 columns of 2:4 with 4-bit codes: byte q of the codes holds both kept weights of quad q.
 template <NibbleValues kValues>
 struct WideQuad4Step : WideQuadPositions<false> {
@@ -170,6 +224,7 @@ struct WideQuad4Step : WideQuadPositions<false> {
     V first, second;  ///< kTooLarge more than their values
   };
   using Constants = NibbleTable<S, kValues>;
+  using Short = ShortQuad4Step<kValues>;
   static constexpr int kTooLarge = nibble_offset(kValues);
 
   template <int kStep>

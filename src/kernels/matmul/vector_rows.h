@@ -21,11 +21,12 @@ struct RowProduct {
   };
 
   // Step i. kPer: columns per scale of weights; 0: one for several steps, which `total` leaves out.
-  template <int kPer, int kStep>
+  // Part: Step or what does fewer of its columns.
+  template <int kPer, int kStep, typename Part = Step>
   static void add(const typename Step::Constants& constants, Row& row, const Int8Records& x,
-                  int64_t i, const Block& block, F (&total)[kTokens]) {
+                  int64_t i, const typename Part::Block& block, F (&total)[kTokens]) {
     const auto decoded =
-        Step::template decode<kStep>(constants, row.cursor.template at<kStep>(constants, i), block);
+        Part::template decode<kStep>(constants, row.cursor.template at<kStep>(constants, i), block);
 #pragma GCC unroll 2
     for (int v = 0; v < Step::kVectors; ++v) {
       F weight_scale;
@@ -38,12 +39,12 @@ struct RowProduct {
         const uint8_t* record = x.data + t * x.token_stride + i * Step::kRecord;
         F scale = Step::input_scales(record, v);
         if constexpr (kPer != 0) scale = S::mul(scale, weight_scale);
-        total[t] = S::fma(S::to_float(Step::sums(decoded, record, v)), scale, total[t]);
+        total[t] = S::fma(S::to_float(Part::sums(decoded, record, v)), scale, total[t]);
       }
     }
   }
 
-  /// take.operator()<kStep>(i, block) for every step i, step kStep of its block.
+  /// take.operator()<kStep, Part>(i, block) for every step i, step kStep of its block.
   template <typename Take>
   static void for_steps(const WeightRows& w, const Row& row, Take&& take) {
     const int64_t steps = (w.cols + Step::kColumns - 1) / Step::kColumns;
@@ -51,13 +52,21 @@ struct RowProduct {
     for (; (i + Step::kBlock) * Step::kColumns <= w.cols; i += Step::kBlock) {
       const Block block = Step::block(row.positions + i * Step::kPositionBytes, w.plane_bytes);
       const auto take_all = [&]<int... kStep>(std::integer_sequence<int, kStep...>) {
-        (take.template operator()<kStep>(i + kStep, block), ...);
+        (take.template operator()<kStep, Step>(i + kStep, block), ...);
       };
       take_all(std::make_integer_sequence<int, static_cast<int>(Step::kBlock)>());
     }
     for (; i < steps; ++i) {
-      const Block block = Step::last_block(row.positions + i * Step::kPositionBytes, w.plane_bytes);
-      take.template operator()<Step::kBlock - 1>(i, block);
+      const uint8_t* positions = row.positions + i * Step::kPositionBytes;
+      if constexpr (requires { typename Step::Short; }) {
+        using Short = typename Step::Short;
+        if (w.cols - i * Step::kColumns <= Short::kColumns) {
+          take.template operator()<0, Short>(i, Short::last_block(positions, w.plane_bytes));
+          continue;
+        }
+      }
+      take.template operator()<Step::kBlock - 1, Step>(i,
+                                                       Step::last_block(positions, w.plane_bytes));
     }
   }
 
@@ -65,8 +74,8 @@ struct RowProduct {
   template <int kPer>
   static void run(const WeightRows& w, const typename Step::Constants& constants, Row& row,
                   const Int8Records& x, F (&total)[kTokens]) {
-    for_steps(w, row, [&]<int kStep>(int64_t i, const Block& block) {
-      add<kPer, kStep>(constants, row, x, i, block, total);
+    for_steps(w, row, [&]<int kStep, typename Part>(int64_t i, const typename Part::Block& block) {
+      add<kPer, kStep, Part>(constants, row, x, i, block, total);
     });
   }
 
@@ -108,8 +117,8 @@ struct RowProduct {
     const float* scale = row.scales;
     F group[kTokens];
     begin_group(group);
-    for_steps(w, row, [&]<int kStep>(int64_t i, const Block& block) {
-      add<0, kStep>(constants, row, x, i, block, group);
+    for_steps(w, row, [&]<int kStep, typename Part>(int64_t i, const typename Part::Block& block) {
+      add<0, kStep, Part>(constants, row, x, i, block, group);
       if (--left > 0) return;
       end_group(scale++, group, total);
       begin_group(group);
