@@ -93,9 +93,9 @@ def draw(points, path):
             those = [point for point in points if point["family"] == family]
             axis.scatter([p[key] for p in those], [p["perplexity"] for p in those], c=colour, marker=marker, s=42, label=family, zorder=3)
             for p in those:
-                left = family == "dense"  # their points lie beside llama.cpp's
-                axis.annotate(p["name"], (p[key], p["perplexity"]), textcoords="offset points", xytext=(-6 if left else 7, -3),
-                              ha="right" if left else "left", fontsize=7.5, color=colour)
+                place, side = {"dense": ((-6, -3), "right"), "llama.cpp": ((0, -12), "center")}.get(family, ((7, -3), "left"))
+                axis.annotate(p["name"], (p[key], p["perplexity"]), textcoords="offset points", xytext=place, ha=side,
+                              fontsize=7.5, color=colour)
         axis.set_xlabel(label)
         axis.set_yscale("log")
         axis.grid(True, which="both", linewidth=0.4, alpha=0.5)

@@ -155,9 +155,10 @@ int64_t piece_size(const LinearLayer& layer, int64_t tokens) {
 
 // With few tokens each thread first takes so many outputs, which it reads as one stream: what is
 // asked for ahead is then read by the same core. The rest, in small pieces, lets threads end
-// together.
+// together. Only of packed weights: what dense products round to may depend on their pieces, which
+// may not depend on the number of threads.
 int64_t large_piece(const LinearLayer& layer, int64_t tokens, int threads) {
-  if (tokens >= kMatmulManyTokens) return 0;
+  if (tokens >= kMatmulManyTokens || !std::ranges::all_of(layer.terms, is_packed)) return 0;
   const int64_t unit = matmul_unit(tokens);
   return layer.info.outputs * 7 / 8 / threads / unit * unit;
 }
