@@ -70,9 +70,9 @@ struct Int8Avx512Vnni {
   static F spread(const float* p) {
     if constexpr (kCount == 1) return broadcast(p);
     if constexpr (kCount == 2) {
-      const __m128d two = _mm_load_sd(reinterpret_cast<const double*>(p));
+      const __m128i two = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
       return _mm512_permutevar_ps(
-          _mm512_castpd_ps(_mm512_broadcastsd_pd(two)),
+          _mm512_castsi512_ps(_mm512_broadcastq_epi64(two)),
           _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
     }
     if constexpr (kCount == 4) {
