@@ -63,8 +63,8 @@ struct PieceCodes {
     V index = spread<kLow, 0>(low + column * kLow / 8);
     if constexpr (kHigh == 2) {
       constexpr int k0 = 0xf0, k1 = 0xcc, k2 = 0xaa;  // what the instruction calls its operands
-      index = _mm512_ternarylogic_epi64(Int8Avx512Vnni::set8((1 << kLow) - 1), index,
-                                        spread<2, kLow>(high + column * 2 / 8),
+      const V above = spread<2, kLow>(high + column * 2 / 8);
+      index = _mm512_ternarylogic_epi64(Int8Avx512Vnni::set8((1 << kLow) - 1), index, above,
                                         (k0 & k1) | (~k0 & k2 & 0xff));
     }
     const V codes = _mm512_permutexvar_epi8(index, constants.table);
