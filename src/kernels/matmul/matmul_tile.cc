@@ -22,6 +22,11 @@ int64_t MatmulTile::step_columns(const PackedMatmulRow& kernels) const {
   return quads() ? 128 : 64;
 }
 
+int64_t MatmulTile::decoded_columns(const PackedMatmulRow& kernels) const {
+  const int64_t step = std::max<int64_t>(64, step_columns(kernels));  // 64: what decoders write
+  return ceil_div(weight_.cols(), step) * step;
+}
+
 void MatmulTile::load_scales(const PackedMatmulRow& kernels, int64_t begin, int64_t count,
                              WeightRows& rows) {
   const int64_t step = step_columns(kernels);
@@ -158,7 +163,7 @@ void MatmulTile::expand_codes(const PackedMatmulRow& kernels, int64_t begin, int
   }
   const int64_t mask_stride = ceil_div(rows.cols, 8);
   const uint8_t* mask = bytes_of_part(matrix, PackedPart::kPositions) + begin * mask_stride;
-  rows.code_stride = ceil_div(rows.cols, 64) * 64 / per_byte;
+  rows.code_stride = decoded_columns(kernels) / per_byte;
   scratch_.codes.resize(static_cast<size_t>(count * rows.code_stride));
   const auto expand = nibbles ? kernels.expand_nibbles : kernels.expand_bytes;
   for (int64_t i = 0; i < count; ++i) {
@@ -172,7 +177,7 @@ void MatmulTile::decode_bytes(const PackedMatmulRow& kernels, int64_t begin, int
                               WeightRows& rows) {
   const PackedMatrix& matrix = weight_.matrix_;
   const auto cols = static_cast<size_t>(rows.cols);
-  rows.code_stride = ceil_div(rows.cols, 64) * 64;
+  rows.code_stride = decoded_columns(kernels);
   scratch_.codes.assign(static_cast<size_t>(count * rows.code_stride), 0);
   const bool quick = RowCodes::can_read(matrix.spec());
   if (quick && !row_reader_) row_reader_.emplace(matrix);

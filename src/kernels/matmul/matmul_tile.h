@@ -39,6 +39,8 @@ class MatmulTile {
   FewPath few_path() const { return *weight_.few_path(x_.lowest_); }
   /// Columns that kernels take at a time.
   int64_t step_columns(const PackedMatmulRow& kernels) const;
+  /// Of a row that is decoded into scratch: whole steps, as kernels read them.
+  int64_t decoded_columns(const PackedMatmulRow& kernels) const;
   void load_scales(const PackedMatmulRow& kernels, int64_t begin, int64_t count, WeightRows& rows);
   /// Scales of the blocks of some rows, row by row, times the unit.
   void block_scales(const PackedMatmulRow& kernels, int64_t begin, int64_t count,

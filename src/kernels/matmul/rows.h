@@ -79,7 +79,7 @@ enum class StoredScale : uint8_t { kF32, kBF16, kF16, kE8M0, kE4M3 };
 
 /// Bytes past the codes that expand_* take that are read as well.
 inline constexpr int64_t kExpandSlack = 48;
-inline constexpr int64_t kMaskedSlack = 64;
+inline constexpr int64_t kMaskedSlack = 128;
 inline constexpr int64_t kPieceSlack = 64;
 
 /// y[t * y_stride + r], assigned.
