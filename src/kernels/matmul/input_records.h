@@ -36,14 +36,13 @@ extern const InputRecords kNaturalRecords, kHalvesRecords, kQuads4Records, kQuad
 // For vectors of 64 bytes, 16 lanes:
 //
 //   natural   per 128 columns | 128 codes | 32 scales |
-//   shifted   per 128 columns | 128 codes plus 128 | 4 scales, of 32 columns each | 48 bytes unused
+//   shifted   per 128 columns | 128 codes plus 128 | 4 scales, one per 32 columns | 48 bytes unused
 //   |
-//                             | (11008 columns take half of a first-level cache) |
+//                             so that 11008 columns take half of a first-level cache
 //   halves    per 128 columns | as above, 64 codes each, 16 scales |
 //   quads4    per 256 columns | as above, 64 bytes each, signed, 16 scales |
-//   quads8    per 256 columns | as above, plus 128, quads in the order 0-7, 32-39, 8-15, 40-47, ...
-//   |
-//                             | 32 scales |
+//   quads8    per 256 columns | as above, plus 128, quads in the order 0-7, 32-39, 8-15, 40-47 and
+//                             so on | 32 scales |
 inline constexpr int64_t kWideNaturalRecord = 256;
 inline constexpr int64_t kWideShiftedRecord = 192;
 inline constexpr int64_t kWideHalvesRecord = 192;

@@ -42,7 +42,6 @@ struct MaskedCodes {
     return columns;
   }
 
-  template <int>
   Codes at(const Constants& constants, int64_t step) {
     const uint8_t* bits = mask + 16 * step;
     if (Stored::kPerByte == 2) Int8Avx512Vnni::prefetch_ahead(next());

@@ -74,7 +74,6 @@ struct PieceCodes {
     return _mm512_mask_add_epi8(codes, bits, codes, constants.bit);
   }
 
-  template <int>
   Codes at(const Constants& constants, int64_t step) const {
     const auto column = static_cast<uint64_t>(128 * step);
     Int8Avx512Vnni::prefetch_ahead(low + column * kBits / 8);  // of both strings in turn

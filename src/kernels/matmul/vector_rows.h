@@ -26,7 +26,7 @@ struct RowProduct {
   static void add(const typename Step::Constants& constants, Row& row, const Int8Records& x,
                   int64_t i, const typename Part::Block& block, F (&total)[kTokens]) {
     const auto decoded =
-        Part::template decode<kStep>(constants, row.cursor.template at<kStep>(constants, i), block);
+        Part::template decode<kStep>(constants, row.cursor.at(constants, i), block);
 #pragma GCC unroll 2
     for (int v = 0; v < Step::kVectors; ++v) {
       F weight_scale;

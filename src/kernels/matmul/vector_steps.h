@@ -33,7 +33,7 @@ struct StoredCodes {
   using Codes = const uint8_t*;
   const uint8_t* row;
   StoredCodes(const WeightRows& w, int64_t r) : row(w.codes + r * w.code_stride) {}
-  template <int, typename Constants>
+  template <typename Constants>
   Codes at(const Constants&, int64_t step) const {
     const uint8_t* codes = row + step * kBytes;
     S::prefetch_ahead(codes);
