@@ -194,11 +194,12 @@ TEST(Linear, InputsMeetAColumnOrderInItsOrder) {
 }
 
 TEST(Linear, PackedTermsGiveTheSameOnAnyNumberOfThreadsAndWhenTheyShareInputs) {
+  constexpr int64_t kOutputs = 2000;  // large pieces of each thread, then small ones
   for (const PackedInputs mode : {PackedInputs::kFloat, PackedInputs::kInt8}) {
     std::vector<LinearLayer> layers;
     for (const uint64_t stream : {50, 51}) {
       layers.push_back(
-          PackedPair(400, 128, "int4:g128", stream == 50 ? "2:4" : "50%", stream).packed);
+          PackedPair(kOutputs, 128, "int4:g128", stream == 50 ? "2:4" : "50%", stream).packed);
       layers.back().packed_inputs = mode;
     }
     const Matrix x = random_matrix(2, 128, 52);
@@ -206,8 +207,8 @@ TEST(Linear, PackedTermsGiveTheSameOnAnyNumberOfThreadsAndWhenTheyShareInputs) {
     std::vector<MatrixView> views;
     ThreadPool pool(3);
     for (const LinearLayer& layer : layers) {
-      linear(layer, x.view(), alone.emplace_back(2, 400).view());
-      shared.emplace_back(2, 400);
+      linear(layer, x.view(), alone.emplace_back(2, kOutputs).view());
+      shared.emplace_back(2, kOutputs);
     }
     for (Matrix& y : shared) views.push_back(y.view());
     linear_shared(layers, x.view(), views, &pool);
