@@ -117,9 +117,10 @@ class Bench {
     const InputStatistics statistics(Matrix::copy_of(gram_.view()));
     // A third of n^3 additions and multiplications each, and as many for the inverse.
     const int64_t cubed = shape_.cols * shape_.cols * shape_.cols;
-    time("Cholesky", cubed / 3, only, [&] { statistics.factor(); });
-    time("inverse", cubed / 3, only, [&] { inverse_diagonal(statistics.factor()); });
-    statistics.factor_by_norm();
+    time("Cholesky", cubed / 3, only, [&] { statistics.factor(context_); });
+    time("inverse", cubed / 3, only,
+         [&] { inverse_diagonal(statistics.factor(context_), context_); });
+    statistics.factor_by_norm(context_);
     sweeps(statistics, only);
     methods(only);
   }
@@ -182,9 +183,10 @@ class Bench {
       }
       time(name, operations, only, [&] { run_sweep(what, values_.view(), context_); });
     };
-    sweep("sweep, gptq", {.factor = statistics.factor_by_norm(), .grid = &grid});
-    sweep("sweep, sparsegpt", {.factor = statistics.factor(), .pattern = &pattern_});
-    sweep("sweep, one-pass", {.factor = statistics.factor(), .pattern = &pattern_, .grid = &grid});
+    sweep("sweep, gptq", {.factor = statistics.factor_by_norm(context_), .grid = &grid});
+    sweep("sweep, sparsegpt", {.factor = statistics.factor(context_), .pattern = &pattern_});
+    sweep("sweep, one-pass",
+          {.factor = statistics.factor(context_), .pattern = &pattern_, .grid = &grid});
   }
 
   /// The whole method from the Gram matrix on, factorisation included.

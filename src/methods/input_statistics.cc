@@ -43,14 +43,14 @@ std::vector<float> InputStatistics::squared_norms() const {
   return norms;
 }
 
-const GramFactor& InputStatistics::get(Derived& derived, bool by_norm) const {
+const GramFactor& InputStatistics::get(Derived& derived, bool by_norm, Context& context) const {
   std::call_once(derived.once, [&] {
     std::vector<int64_t> order(static_cast<size_t>(features()));
     std::iota(order.begin(), order.end(), 0);
     if (by_norm) {
       std::ranges::stable_sort(order, std::greater{}, [&](int64_t c) { return gram_(c, c); });
     }
-    derived.factor = factorise_gram(gram_.view(), order, kDamping);
+    derived.factor = factorise_gram(gram_.view(), order, kDamping, context);
     if (!derived.factor) {
       throw Error("calibration", "the Gram matrix of a layer's inputs cannot be factorised");
     }
@@ -58,9 +58,9 @@ const GramFactor& InputStatistics::get(Derived& derived, bool by_norm) const {
   return *derived.factor;
 }
 
-const NormalisedGram& InputStatistics::normalised() const {
+const NormalisedGram& InputStatistics::normalised(Context& context) const {
   std::call_once(normalise_once_, [&] {
-    const auto damping = static_cast<float>(factor().damping);
+    const auto damping = static_cast<float>(factor(context).damping);
     std::vector<float> norms = squared_norms();
     for (float& norm : norms) norm = std::sqrt(norm + damping);
     Matrix gram(features(), features());
@@ -86,7 +86,7 @@ Matrix InputStatistics::matched_target(ConstMatrixView weight, Context& context)
     const int64_t begin = tile * kRows, count = std::min(kRows, weight.rows - begin);
     gemm(weight.rows_from(begin, count), change.view(), moved.view().rows_from(begin, count));
   });
-  solve_gram(factor(), moved.view(), context);
+  solve_gram(factor(context), moved.view(), context);
   Matrix target = Matrix::copy_of(weight);
   for (int64_t i = 0; i < target.size(); ++i) target.data()[i] += kMatched * moved.data()[i];
   return target;

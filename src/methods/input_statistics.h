@@ -33,12 +33,12 @@ class InputStatistics {
   std::vector<float> squared_norms() const;
 
   /// The factor of damped H with columns from left to right.
-  const GramFactor& factor() const { return get(in_order_, false); }
+  const GramFactor& factor(Context& context) const { return get(in_order_, false, context); }
   /// The same with the columns of the largest inputs first ("act-order").
-  const GramFactor& factor_by_norm() const { return get(by_norm_, true); }
+  const GramFactor& factor_by_norm(Context& context) const { return get(by_norm_, true, context); }
 
   /// With the damping of factor().
-  const NormalisedGram& normalised() const;
+  const NormalisedGram& normalised(Context& context) const;
 
   /// Part of the way from `weight` to the weight whose outputs on X are nearest to those of
   /// `weight` on Y: W + W (Y^T X - H) H^-1 / 4, with damping. What GPTAQ (arXiv 2504.02692)
@@ -52,7 +52,7 @@ class InputStatistics {
     std::optional<GramFactor> factor;
   };
   /// Throws Error if H cannot be factorised even with damping.
-  const GramFactor& get(Derived& derived, bool by_norm) const;
+  const GramFactor& get(Derived& derived, bool by_norm, Context& context) const;
 
   Matrix gram_, cross_;
   mutable Derived in_order_, by_norm_;

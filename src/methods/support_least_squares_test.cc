@@ -61,7 +61,7 @@ void solve_row_exactly(const SupportProblem& problem, int64_t row, std::vector<d
 
 TEST_F(SupportLeastSquares, IsTheExactSolutionOfEveryRow) {
   const Mask free = random_mask(weight.rows(), weight.cols(), 1);
-  const double damping = inputs.factor().damping;
+  const double damping = inputs.factor(context).damping;
   const SupportProblem problem{weight.view(), inputs.gram(), damping, free};
   // Fixed weights are partly pruned, partly rounded: any values will do.
   Matrix start = Matrix::copy_of(weight.view());

@@ -17,7 +17,10 @@
 namespace scant {
 namespace {
 
-constexpr int64_t kBlock = 128;  // columns between two updates of all that follow
+constexpr int64_t kBlock = 128;  // columns that are finished before the next ones learn of it
+constexpr int64_t kSpan = 4;     // blocks between two updates of all that follow
+// Of one product of changes: large enough for sgemm at full speed.
+constexpr int64_t kUpdateRows = 256, kUpdateCols = 512;
 
 struct Range {
   int64_t begin, end;
@@ -84,15 +87,27 @@ struct Tile {
         wanted(cols_in.size(), kLanes),
         weights(cols_in.size(), kLanes),
         changes(cols_in.size(), kLanes),
-        keep(static_cast<size_t>(cols_in.size() * kLanes), 1) {}
-  uint8_t* keep_column(int64_t j) { return keep.data() + j * kLanes; }
+        keep(static_cast<size_t>(cols_in.size() * kLanes), -1) {}
+  int32_t* keep_column(int64_t j) { return keep.data() + j * kLanes; }
+  /// put(l, j) for every value, in an order in which rows and columns stay in the first-level
+  /// cache.
+  template <typename Put>
+  void for_values(const Put& put) const {
+    constexpr int64_t kCols = 16;
+    for (int64_t begin = 0; begin < cols.size(); begin += kCols) {
+      const int64_t end = std::min(cols.size(), begin + kCols);
+      for (int64_t l = 0; l < rows.size(); ++l) {
+        for (int64_t j = begin; j < end; ++j) put(l, j);
+      }
+    }
+  }
   int64_t index() const { return rows.begin / kLanes; }
 
   Range rows, cols;
-  Matrix wanted;   // what a column is best at after the changes of the columns before it
-  Matrix weights;  // before the sweep
-  Matrix changes;  // weights less what they became
-  std::vector<uint8_t> keep;
+  Matrix wanted;              // what a column is best at after the changes of the columns before it
+  Matrix weights;             // before the sweep
+  Matrix changes;             // weights less what they became
+  std::vector<int32_t> keep;  // -1 or 0
   std::array<float, kLanes> errors{};  // what the block adds to the squared error of a row
 };
 
@@ -116,21 +131,29 @@ class SweepPass {
       block_ = n_of_m_->m * std::max<int64_t>(1, kBlock / n_of_m_->m);
     }
     coupling_ = Matrix(block_, block_);
+    changes_ = Matrix(values_.rows, std::min(values_.cols, kSpan * block_));
   }
 
   Mask run() {
+    const bool by_block = choose_before();
     for_row_tiles([&](Range rows) {
       for (int64_t r = rows.begin; r < rows.end; ++r) {
         for (int64_t j = 0; j < values_.cols; ++j) wanted_(r, j) = values_(r, column(j));
+        std::copy_n(wanted_.row(r), values_.cols, values_.row(r));
       }
     });
-    const bool by_block = choose_before();
-    for (int64_t begin = 0; begin < values_.cols; begin += block_) {
-      const Range cols{begin, std::min(values_.cols, begin + block_)};
-      take_coupling(cols);
-      if (by_block) choose_block(cols);
-      for_row_tiles([&](Range rows) { run_tile(rows, cols); });
+    for (int64_t begin = 0; begin < values_.cols; begin += kSpan * block_) {
+      span_ = {begin, std::min(values_.cols, begin + kSpan * block_)};
+      for (int64_t at = span_.begin; at < span_.end; at += block_) {
+        const Range cols{at, std::min(span_.end, at + block_)};
+        take_coupling(cols);
+        if (by_block) choose_block(cols);
+        for_row_tiles([&](Range rows) { run_tile(rows, cols); });
+        update_columns(cols, {cols.end, span_.end});
+      }
+      update_columns(span_, {span_.end, values_.cols});
     }
+    put_back_in_order();
     if (sweep_.squared_error != nullptr) {
       *sweep_.squared_error = std::accumulate(errors_.begin(), errors_.end(), 0.0);
     }
@@ -147,6 +170,17 @@ class SweepPass {
   void for_row_tiles(const Rows& rows) {
     context_.threads.parallel_for((values_.rows + kLanes - 1) / kLanes, [&](int64_t tile) {
       rows(Range{tile * kLanes, std::min(values_.rows, (tile + 1) * kLanes)});
+    });
+  }
+
+  /// From the order of elimination; what was wanted is not needed any more.
+  void put_back_in_order() {
+    if (std::ranges::is_sorted(order_)) return;
+    for_row_tiles([&](Range rows) {
+      for (int64_t r = rows.begin; r < rows.end; ++r) {
+        std::copy_n(values_.row(r), values_.cols, wanted_.row(r));
+        for (int64_t j = 0; j < values_.cols; ++j) values_(r, column(j)) = wanted_(r, j);
+      }
     });
   }
 
@@ -196,13 +230,13 @@ class SweepPass {
     Tile tile(rows, cols);
     load(tile);
     for (int64_t j = 0; j < cols.size(); ++j) finish_column(tile, j);
+    tile.for_values([&](int64_t l, int64_t j) {
+      values_(rows.begin + l, cols.begin + j) = tile.wanted(j, l);
+      changes_(rows.begin + l, cols.begin - span_.begin + j) = tile.changes(j, l);
+    });
     for (int64_t l = 0; l < rows.size(); ++l) {
-      for (int64_t j = 0; j < cols.size(); ++j) {
-        values_(rows.begin + l, column(cols.begin + j)) = tile.wanted(j, l);
-      }
       errors_[static_cast<size_t>(tile.index())] += tile.errors[static_cast<size_t>(l)];
     }
-    if (cols.end < values_.cols) update_later_columns(tile);
   }
 
   void load(Tile& tile) const {
@@ -210,28 +244,33 @@ class SweepPass {
       std::fill_n(tile.wanted.row(j), kLanes, 0.0f);
       std::fill_n(tile.weights.row(j), kLanes, 0.0f);
     }
-    for (int64_t l = 0; l < tile.rows.size(); ++l) {
+    tile.for_values([&](int64_t l, int64_t j) {
       const int64_t r = tile.rows.begin + l;
-      const float* wanted = wanted_.row(r) + tile.cols.begin;
-      for (int64_t j = 0; j < tile.cols.size(); ++j) {
-        const int64_t c = column(tile.cols.begin + j);
-        tile.wanted(j, l) = wanted[j];
-        tile.weights(j, l) = values_(r, c);
-        if (!mask_.empty()) tile.keep_column(j)[l] = mask_(r, c);
-      }
-    }
+      tile.wanted(j, l) = wanted_(r, tile.cols.begin + j);
+      tile.weights(j, l) = values_(r, tile.cols.begin + j);
+    });
+    if (mask_.empty() || n_of_m_ != nullptr) return;
+    tile.for_values([&](int64_t l, int64_t j) {
+      const bool kept = mask_(tile.rows.begin + l, column(tile.cols.begin + j)) != 0;
+      tile.keep_column(j)[l] = kept ? -1 : 0;
+    });
   }
 
-  void update_later_columns(const Tile& tile) {
-    const int64_t left = values_.cols - tile.cols.end;
-    Matrix changes(tile.rows.size(), tile.cols.size());
-    for (int64_t l = 0; l < changes.rows(); ++l) {
-      for (int64_t j = 0; j < changes.cols(); ++j) changes(l, j) = tile.changes(j, l);
-    }
-    gemm(changes.view(),
-         upper_.rows_from(tile.cols.begin, tile.cols.size()).cols_from(tile.cols.end, left),
-         wanted_.view().rows_from(tile.rows.begin, tile.rows.size()).cols_from(tile.cols.end, left),
-         {.beta = 1.0f});
+  /// Adds the changes of the columns `from`, of the span, to what the columns `to` want to be.
+  void update_columns(Range from, Range to) {
+    const int64_t across = (to.size() + kUpdateCols - 1) / kUpdateCols;
+    const int64_t down = (values_.rows + kUpdateRows - 1) / kUpdateRows;
+    const ConstMatrixView changes =
+        changes_.view().cols_from(from.begin - span_.begin, from.size());
+    const ConstMatrixView upper = upper_.rows_from(from.begin, from.size());
+    context_.threads.parallel_for(down * across, [&](int64_t index) {
+      const int64_t r = index / across * kUpdateRows;
+      const int64_t c = to.begin + index % across * kUpdateCols;
+      const int64_t rows = std::min(kUpdateRows, values_.rows - r);
+      const int64_t cols = std::min(kUpdateCols, to.end - c);
+      gemm(changes.rows_from(r, rows), upper.cols_from(c, cols),
+           wanted_.view().rows_from(r, rows).cols_from(c, cols), {.beta = 1.0f});
+    });
   }
 
   /// Adds the changes of columns [begin, end) of the block to what column j wants to be.
@@ -261,20 +300,18 @@ class SweepPass {
     }
     spread(tile, seen, j, j);
     float* wanted = tile.wanted.row(j);
-    float* changes = tile.changes.row(j);
-    const float* weights = tile.weights.row(j);
-    const uint8_t* keep = tile.keep_column(j);
     std::array<float, kLanes> best;
     std::copy_n(wanted, kLanes, best.begin());
     if (grid_) grid_->round(tile.rows.begin, column(tile.cols.begin + j), wanted);
     const float d = diagonal(tile.cols.begin + j);
-    const float cost = d * d, damping = static_cast<float>(sweep_.factor.damping);
-    for (size_t l = 0; l < kLanes; ++l) {
-      wanted[l] = keep[l] != 0 ? wanted[l] : 0.0f;
-      changes[l] = weights[l] - wanted[l];
-      const float off = best[l] - wanted[l];
-      tile.errors[l] += cost * (off * off) - damping * (changes[l] * changes[l]);
-    }
+    lanes_.finish_column({.wanted = wanted,
+                          .best = best.data(),
+                          .weights = tile.weights.row(j),
+                          .keep = tile.keep_column(j),
+                          .cost = d * d,
+                          .damping = static_cast<float>(sweep_.factor.damping),
+                          .changes = tile.changes.row(j),
+                          .errors = tile.errors.data()});
   }
 
   void choose_groups(Tile& tile, int64_t j) const {
@@ -283,16 +320,12 @@ class SweepPass {
     const int64_t floats = count * kLanes;
     const std::vector<float> before(tile.wanted.row(j), tile.wanted.row(j) + floats);
     free_columns(tile, {j, j + count}, j);
-    const Scores scores{{}, Scores::Kind::kMagnitude};
-    std::array<uint32_t, NOfMPattern::kLargestGroup> keys;
+    const LanesKernels& lanes = count <= kLargestLaneGroup ? lanes_ : kLanesReference;
+    lanes.keep_largest(tile.wanted.row(j), sweep_.factor.diagonal.data() + tile.cols.begin + j,
+                       count, n_of_m_->n, tile.keep_column(j));
     for (int64_t l = 0; l < tile.rows.size(); ++l) {
-      for (int64_t i = 0; i < count; ++i) {
-        keys[static_cast<size_t>(i)] =
-            scores.key(tile.wanted(j + i, l) * diagonal(tile.cols.begin + j + i));
-      }
       uint8_t* keep = mask_.row(tile.rows.begin + l) + tile.cols.begin + j;
-      keep_largest(keys.data(), count, n_of_m_->n, keep);
-      for (int64_t i = 0; i < count; ++i) tile.keep_column(j + i)[l] = keep[i];
+      for (int64_t i = 0; i < count; ++i) keep[i] = tile.keep_column(j + i)[l] != 0 ? 1 : 0;
     }
     std::copy_n(before.begin(), floats, tile.wanted.row(j));
   }
@@ -300,10 +333,12 @@ class SweepPass {
   const Sweep& sweep_;
   ConstMatrixView upper_;
   std::span<const int64_t> order_;
-  MatrixView values_;
+  MatrixView values_;  // during the pass with columns in the order of elimination
   Context& context_;
   const LanesKernels& lanes_;
   Matrix wanted_;               // columns in the order of elimination
+  Range span_{0, 0};            // what has changed and not yet reached all that follows
+  Matrix changes_;              // of the span
   std::vector<double> errors_;  // by tile
   std::optional<GridColumns> grid_;
   mutable Mask mask_;  // tiles write their own rows
@@ -331,7 +366,7 @@ std::vector<float> grid_importance(const NumberFormat& format, const InputStatis
 Mask select_by_loss(ConstMatrixView values, const SparsityPattern& pattern,
                     const GramFactor& factor, Context& context) {
   std::vector<float> scale(factor.order.size());
-  const std::vector<float> inverse = inverse_diagonal(factor);
+  const std::vector<float> inverse = inverse_diagonal(factor, context);
   for (size_t j = 0; j < scale.size(); ++j) {
     scale[static_cast<size_t>(factor.order[j])] = 1.0f / std::sqrt(inverse[j]);
   }

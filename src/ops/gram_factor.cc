@@ -1,12 +1,12 @@
 #include "ops/gram_factor.h"
 
 #include <cblas.h>
-#include <f77blas.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
+#include "ops/cholesky.h"
 #include "ops/gemm.h"
 
 namespace scant {
@@ -18,29 +18,33 @@ double mean_diagonal(ConstMatrixView gram) {
   return gram.rows > 0 ? sum / static_cast<double>(gram.rows) : 0.0;
 }
 
-/// J P H P^T J with J the reversal of columns: its factor L L^T gives R = J L J.
-Matrix reversed_gram(ConstMatrixView gram, std::span<const int64_t> order, float added) {
+constexpr int64_t kRows = 64;
+
+template <typename Row>
+void for_rows(int64_t rows, Context& context, const Row& row) {
+  context.threads.parallel_for((rows + kRows - 1) / kRows, [&](int64_t piece) {
+    const int64_t end = std::min(rows, (piece + 1) * kRows);
+    for (int64_t r = piece * kRows; r < end; ++r) row(r);
+  });
+}
+
+/// J P H P^T J with J the reversal of columns, its lower triangle: its factor L L^T gives
+/// R = J L J.
+Matrix reversed_gram(ConstMatrixView gram, std::span<const int64_t> order, float added,
+                     Context& context) {
   const int64_t n = gram.rows;
   Matrix reversed(n, n);
-  for (int64_t r = 0; r < n; ++r) {
+  for_rows(n, context, [&](int64_t r) {
     const float* row = gram.row(order[static_cast<size_t>(n - 1 - r)]);
     for (int64_t c = 0; c <= r; ++c) reversed(r, c) = row[order[static_cast<size_t>(n - 1 - c)]];
     reversed(r, r) += added;
-  }
+  });
   return reversed;
 }
 
-bool factorise(Matrix& reversed) {
-  pin_blas_to_one_thread();
-  auto n = static_cast<blasint>(reversed.rows());
-  blasint info = 0;
-  char upper = 'U';  // LAPACK reads columns where we have rows: its upper triangle is our lower one
-  BLASFUNC(spotrf)(&upper, &n, reversed.data(), &n, &info);
-  return info == 0;
-}
-
 /// R = J L J, and its columns divided by its diagonal.
-GramFactor forward_factor(const Matrix& reversed, std::span<const int64_t> order) {
+GramFactor forward_factor(const Matrix& reversed, std::span<const int64_t> order,
+                          Context& context) {
   const int64_t n = reversed.rows();
   GramFactor factor{Matrix(n, n), {}, {order.begin(), order.end()}};
   std::vector<float> inverse;
@@ -48,13 +52,13 @@ GramFactor forward_factor(const Matrix& reversed, std::span<const int64_t> order
     factor.diagonal.push_back(reversed(n - 1 - r, n - 1 - r));
     inverse.push_back(1.0f / factor.diagonal.back());
   }
-  for (int64_t r = 0; r < n; ++r) {
+  for_rows(n, context, [&](int64_t r) {
     float* row = factor.upper.row(r);
     const float* from = reversed.row(n - 1 - r);
     std::fill_n(row, r, 0.0f);
     for (int64_t c = r; c < n; ++c) row[c] = from[n - 1 - c] * inverse[static_cast<size_t>(c)];
     row[r] = 1.0f;
-  }
+  });
   return factor;
 }
 
@@ -65,7 +69,7 @@ bool is_usable(const GramFactor& factor) {
 }  // namespace
 
 std::optional<GramFactor> factorise_gram(ConstMatrixView gram, std::span<const int64_t> order,
-                                         double share) {
+                                         double share, Context& context) {
   const int64_t n = gram.rows;
   if (gram.cols != n || static_cast<int64_t>(order.size()) != n) {
     throw Error("factor", "an order of " + std::to_string(order.size()) +
@@ -75,36 +79,38 @@ std::optional<GramFactor> factorise_gram(ConstMatrixView gram, std::span<const i
   const double unit = mean > 0 ? mean : 1.0;
   double part = share;
   for (int attempt = 0; attempt < 8 && part <= 1.0; ++attempt, part = std::max(10 * part, 1e-6)) {
-    Matrix reversed = reversed_gram(gram, order, static_cast<float>(part * unit));
-    if (!factorise(reversed)) continue;
-    GramFactor factor = forward_factor(reversed, order);
+    Matrix reversed = reversed_gram(gram, order, static_cast<float>(part * unit), context);
+    if (!cholesky_lower(reversed.view(), context)) continue;
+    GramFactor factor = forward_factor(reversed, order, context);
     factor.damping = part * unit;
     if (is_usable(factor)) return factor;
   }
   return std::nullopt;
 }
 
-std::vector<float> inverse_diagonal(const GramFactor& factor) {
-  pin_blas_to_one_thread();
-  Matrix inverse = Matrix::copy_of(factor.upper.view());
-  auto n = static_cast<blasint>(inverse.rows());
-  blasint info = 0;
-  char lower = 'L', unit = 'U';  // our upper triangle
-  BLASFUNC(strtri)(&lower, &unit, &n, inverse.data(), &n, &info);
+std::vector<float> inverse_diagonal(const GramFactor& factor, Context& context) {
+  constexpr int64_t kCols = 128;
+  const int64_t n = factor.upper.rows();
   std::vector<double> sums(static_cast<size_t>(n), 0.0);
-  for (int64_t r = 0; r < inverse.rows(); ++r) {
-    const float* row = inverse.row(r);
-    const double scale = 1.0 / factor.diagonal[static_cast<size_t>(r)];
-    for (int64_t c = r; c < inverse.cols(); ++c) {
-      const double u = scale * (c == r ? 1.0f : row[c]);
-      sums[static_cast<size_t>(c)] += u * u;
+  const int64_t pieces = (n + kCols - 1) / kCols;
+  context.threads.parallel_for(pieces, [&](int64_t index) {
+    const int64_t begin = (pieces - 1 - index) * kCols;  // the longest columns first
+    const int64_t end = std::min(n, begin + kCols);
+    Matrix inverse = Matrix::zeros(end, end - begin);  // columns of V^-1 down to their diagonal
+    for (int64_t c = begin; c < end; ++c) inverse(c, c - begin) = 1.0f;
+    solve_unit_upper(factor.upper.view().rows_from(0, end).cols_from(0, end), inverse.view());
+    for (int64_t r = 0; r < end; ++r) {
+      const double scale = 1.0 / factor.diagonal[static_cast<size_t>(r)];
+      for (int64_t c = begin; c < end; ++c) {
+        const double u = scale * inverse(r, c - begin);
+        sums[static_cast<size_t>(c)] += u * u;
+      }
     }
-  }
+  });
   return {sums.begin(), sums.end()};
 }
 
 void solve_gram(const GramFactor& factor, MatrixView rows, Context& context) {
-  constexpr int64_t kRows = 64;
   pin_blas_to_one_thread();
   const auto n = static_cast<blasint>(factor.upper.rows());
   context.threads.parallel_for((rows.rows + kRows - 1) / kRows, [&](int64_t tile) {

@@ -24,13 +24,13 @@ struct GramFactor {
 /// From H (features x features, symmetric) with columns eliminated in `order`. `share` of the mean
 /// diagonal (of 1 if that is 0) is added to the diagonal. While the Cholesky factorisation fails,
 /// the damping grows tenfold; nothing if it failed with a damping of the mean itself.
-/// Single-threaded LAPACK in float32.
+/// In float32; deterministic for any number of threads.
 std::optional<GramFactor> factorise_gram(ConstMatrixView gram, std::span<const int64_t> order,
-                                         double share);
+                                         double share, Context& context);
 
-/// The diagonal of (R R^T)^-1, in the order of elimination. Single-threaded LAPACK: as much work as
-/// the factorisation.
-std::vector<float> inverse_diagonal(const GramFactor& factor);
+/// The diagonal of (R R^T)^-1, in the order of elimination: as much work as the factorisation.
+/// Deterministic for any number of threads.
+std::vector<float> inverse_diagonal(const GramFactor& factor, Context& context);
 
 /// rows <- rows (R R^T)^-1, columns in the order of elimination. Deterministic for any number of
 /// threads.

@@ -28,7 +28,7 @@ Mask later_half(const Mask& kept) {
 /// is the compensation of the new errors alone.
 MaskedCodes restore(const CompressionProblem& problem, MatrixView values, Context& context) {
   const InputStatistics& inputs = *problem.statistics.inputs;
-  const GramFactor& factor = inputs.factor();
+  const GramFactor& factor = inputs.factor(context);
   MaskedCodes result;
   result.mask =
       wanda_pruner().prune(problem.weight, {problem.pattern, problem.statistics}, context).mask;

@@ -12,7 +12,7 @@ MaskedCodes solve_one_pass(const CompressionProblem& problem, const OnePassForm&
                            MatrixView values, Context& context, double* squared_error) {
   const InputStatistics& inputs = *problem.statistics.inputs;
   QuantizeOptions options = problem.options();
-  const Mask likely = likely_mask(problem.weight, problem.pattern, inputs.factor(), context);
+  const Mask likely = likely_mask(problem.weight, problem.pattern, inputs.factor(context), context);
   if (!form.dense_scales) options.mask = &likely;
   const std::vector<float> importance = grid_importance(problem.format, inputs);
   options.importance = importance;
@@ -20,7 +20,7 @@ MaskedCodes solve_one_pass(const CompressionProblem& problem, const OnePassForm&
   for (int64_t r = 0; r < values.rows; ++r) {
     std::copy_n(problem.weight.row(r), values.cols, values.row(r));
   }
-  const GramFactor& factor = form.act_order ? inputs.factor_by_norm() : inputs.factor();
+  const GramFactor& factor = form.act_order ? inputs.factor_by_norm(context) : inputs.factor(context);
   Sweep sweep{.factor = factor, .grid = &grid, .squared_error = squared_error};
   if (form.act_order) {
     sweep.mask = &likely;

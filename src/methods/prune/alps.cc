@@ -136,19 +136,19 @@ class Admm {
 
 PrunedMatrix solve(ConstMatrixView weight, const PruneTask& task, Context& context) {
   const InputStatistics& inputs = *task.statistics.inputs;
-  const NormalisedGram& normalised = inputs.normalised();
+  const NormalisedGram& normalised = inputs.normalised(context);
   Admm admm(scaled_columns(weight, normalised.norms, context).view(), normalised.eigen,
             task.pattern, context);
   admm.run();
   PrunedMatrix result = admm.take();
   if (task.grid != nullptr) {  // the grid takes another solver: only the mask counts
     result.values = Matrix::copy_of(weight);
-    run_sweep({.factor = inputs.factor(), .mask = &result.mask, .grid = task.grid},
+    run_sweep({.factor = inputs.factor(context), .mask = &result.mask, .grid = task.grid},
               result.values.view(), context);
     return result;
   }
   scale_columns(result.values.view(), inverses(normalised.norms), result.values.view(), context);
-  solve_on_support({weight, inputs.gram(), inputs.factor().damping, result.mask},
+  solve_on_support({weight, inputs.gram(), inputs.factor(context).damping, result.mask},
                    result.values.view(), {.iterations = 20, .tolerance = 1e-3}, context);
   return result;
 }

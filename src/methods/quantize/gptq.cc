@@ -21,7 +21,7 @@ QuantizedMatrix sweep_to_codes(ConstMatrixView weight, const NumberFormat& forma
     std::copy_n(weight.row(r), weight.cols, values.row(r));
   }
   const Sweep sweep{
-      .factor = statistics.inputs->factor_by_norm(), .mask = options.mask, .grid = &grid};
+      .factor = statistics.inputs->factor_by_norm(context), .mask = options.mask, .grid = &grid};
   run_sweep(sweep, values, context);
   return codes_on_grid(grid, options.mask, values, context);
 }

@@ -27,7 +27,7 @@ QuantizedMatrix sweep_in_order(ConstMatrixView weight, const NumberFormat& forma
   if (format.is_plain() || !groups) {
     return gptq_quantizer().quantize(weight, format, options, statistics, values, context);
   }
-  const GramFactor& by_norm = statistics.inputs->factor_by_norm();
+  const GramFactor& by_norm = statistics.inputs->factor_by_norm(context);
   const std::vector<int64_t>& order = by_norm.order;
   GramFactor factor{Matrix::copy_of(by_norm.upper.view()), by_norm.diagonal, order,
                     by_norm.damping};

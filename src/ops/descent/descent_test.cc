@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <cmath>
 
 #include "core/cpu.h"
 #include "core/random.h"
@@ -170,6 +172,40 @@ TEST(Lanes, EveryRowOfTheTableAddsTheSameProducts) {
       select_lanes_kernels(isa).add_products(columns.data(), factors.data(), count, got.data());
       ASSERT_EQ(bits_of(got), bits_of(expected)) << isa_name(isa) << " " << count;
     }
+  }
+}
+
+TEST(Lanes, EveryRowOfTheTableKeepsTheSameLargestWithTheirTies) {
+  for (const auto& [n, count] : {std::pair{2, 4}, {1, 2}, {3, 7}, {8, 16}, {4, 3}, {20, 64}}) {
+    std::vector<float> columns = normals(count * kLanes, 4);
+    for (float& value : columns) value = std::round(2 * value) / 2;
+    const std::vector<float> factors(static_cast<size_t>(count), 1.5f);
+    std::vector<int32_t> expected(columns.size()), got(columns.size());
+    kLanesReference.keep_largest(columns.data(), factors.data(), count, n, expected.data());
+    EXPECT_EQ(std::ranges::count(expected, -1), std::min(n, count) * kLanes);
+    for (const Isa isa : runnable_isas()) {
+      if (isa > active_isa()) continue;
+      select_lanes_kernels(isa).keep_largest(columns.data(), factors.data(), count, n, got.data());
+      ASSERT_EQ(got, expected) << isa_name(isa) << " " << n << ":" << count;
+    }
+  }
+}
+
+TEST(Lanes, EveryRowOfTheTableFinishesAColumnAlike) {
+  const std::vector<float> best = normals(kLanes, 1), weights = normals(kLanes, 2);
+  std::vector<int32_t> keep(kLanes);
+  for (size_t l = 0; l < keep.size(); ++l) keep[l] = l % 3 == 0 ? 0 : -1;
+  const auto finish = [&](const LanesKernels& kernels) {
+    std::vector<float> wanted = normals(kLanes, 3), changes(kLanes), errors = normals(kLanes, 4);
+    kernels.finish_column({wanted.data(), best.data(), weights.data(), keep.data(), 1.3f, 0.01f,
+                           changes.data(), errors.data()});
+    return std::array{bits_of(wanted), bits_of(changes), bits_of(errors)};
+  };
+  const auto expected = finish(kLanesReference);
+  EXPECT_EQ(expected[0][0], 0u);  // pruned, and no negative zero
+  for (const Isa isa : runnable_isas()) {
+    if (isa > active_isa()) continue;
+    EXPECT_EQ(finish(select_lanes_kernels(isa)), expected) << isa_name(isa);
   }
 }
 

@@ -5,7 +5,9 @@
 
 namespace scant {
 
-const LanesKernels kLanesAvx2 = {"lanes__avx2", LanesVectors<Avx2>::add_products};
+const LanesKernels kLanesAvx2 = {"lanes__avx2", LanesVectors<Avx2>::add_products,
+                                 LanesVectors<Avx2>::keep_largest,
+                                 LanesVectors<Avx2>::finish_column};
 
 }  // namespace scant
 

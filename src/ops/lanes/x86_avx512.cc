@@ -5,7 +5,9 @@
 
 namespace scant {
 
-const LanesKernels kLanesAvx512 = {"lanes__avx512", LanesVectors<Avx512>::add_products};
+const LanesKernels kLanesAvx512 = {"lanes__avx512", LanesVectors<Avx512>::add_products,
+                                   LanesVectors<Avx512>::keep_largest,
+                                   LanesVectors<Avx512>::finish_column};
 
 }  // namespace scant
 
