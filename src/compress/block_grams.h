@@ -5,6 +5,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "methods/input_statistics.h"
@@ -16,11 +17,14 @@ namespace scant {
 /// input share one.
 class InputTap : public Tap {
  public:
-  explicit InputTap(int64_t batch) : batch_(batch) {}
+  /// `last` is the layer at which a sample has shown all that there is to see; empty: the stage is
+  /// run to its end.
+  explicit InputTap(int64_t batch, std::string last = {}) : batch_(batch), last_(std::move(last)) {}
 
   /// `sample` counts within the batch.
   void linear_input(std::span<const LinearLayer> readers, ConstMatrixView input,
                     int64_t sample) override;
+  bool needs_output(const LinearInfo& layer) const override { return layer.name != last_; }
 
   struct Input {
     std::vector<std::string> readers;
@@ -32,6 +36,7 @@ class InputTap : public Tap {
 
  private:
   int64_t batch_;
+  std::string last_;
   std::mutex mutex_;
   std::map<std::string, Input, std::less<>> inputs_;
 };

@@ -133,7 +133,7 @@ class BlockWalk {
 
   void compress_stage(const Stage& stage, const LoadedStage& dense,
                       const std::vector<const PlannedLayer*>& layers, ReplacedWeights& weights) {
-    const BlockStatistics statistics = measure(dense);
+    const BlockStatistics statistics = measure(dense, stage.linears().back().name);
     std::map<std::string, CompressedMatrix> results;
     for (const PlannedLayer* layer : layers) {
       const std::string& name = layer->info.name;
@@ -218,9 +218,10 @@ class BlockWalk {
     });
   }
 
-  /// Statistics of the inputs that the block has now; the dense states go through it meanwhile.
-  BlockStatistics measure(const LoadedStage& stage) {
-    InputTap inputs(kBatch), dense_inputs(kBatch);
+  /// Statistics of the inputs that the block has now, up to its last layer; the dense states go
+  /// through it meanwhile.
+  BlockStatistics measure(const LoadedStage& stage, const std::string& last) {
+    InputTap inputs(kBatch, last), dense_inputs(kBatch);
     BlockGrams grams;
     const auto samples = static_cast<int64_t>(calibration_.windows.size());
     for (int64_t begin = 0; begin < samples; begin += kBatch) {

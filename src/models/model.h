@@ -43,6 +43,9 @@ class Tap {
   /// that read it. Called from several threads at once for different samples.
   virtual void linear_input(std::span<const LinearLayer> readers, ConstMatrixView input,
                             int64_t sample) = 0;
+  /// Whether anything reads what `layer` makes of that input. Where a tap says no, the stage leaves
+  /// the layer out and what it hands on is worthless.
+  virtual bool needs_output(const LinearInfo& /*layer*/) const { return true; }
 };
 
 struct ModelStructure;  // models/structure.h

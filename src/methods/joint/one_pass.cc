@@ -20,7 +20,8 @@ MaskedCodes solve_one_pass(const CompressionProblem& problem, const OnePassForm&
   for (int64_t r = 0; r < values.rows; ++r) {
     std::copy_n(problem.weight.row(r), values.cols, values.row(r));
   }
-  const GramFactor& factor = form.act_order ? inputs.factor_by_norm(context) : inputs.factor(context);
+  const GramFactor& factor =
+      form.act_order ? inputs.factor_by_norm(context) : inputs.factor(context);
   Sweep sweep{.factor = factor, .grid = &grid, .squared_error = squared_error};
   if (form.act_order) {
     sweep.mask = &likely;

@@ -7,8 +7,9 @@ namespace {
 PrunedMatrix prune_sparsegpt(ConstMatrixView weight, const PruneTask& task, Context& context) {
   PrunedMatrix result;
   result.values = Matrix::copy_of(weight);
-  const Sweep sweep{
-      .factor = task.statistics.inputs->factor(context), .pattern = &task.pattern, .grid = task.grid};
+  const Sweep sweep{.factor = task.statistics.inputs->factor(context),
+                    .pattern = &task.pattern,
+                    .grid = task.grid};
   result.mask = run_sweep(sweep, result.values.view(), context);
   return result;
 }

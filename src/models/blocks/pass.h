@@ -48,7 +48,9 @@ struct Pass {
       x = rotated;
     }
     show(std::span(&layer, 1), x);
-    scant::linear(layer, x, y, output, state.threads);
+    if (tap == nullptr || tap->needs_output(layer.info)) {
+      scant::linear(layer, x, y, output, state.threads);
+    }
     if (rotation != nullptr) scratch.give_back(1);
   }
   void linear_shared(std::span<const LinearLayer> layers, ConstMatrixView x,
