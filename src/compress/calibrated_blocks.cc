@@ -353,7 +353,7 @@ int64_t block_memory(const Model& model, const CompressionPlan& plan,
     }
     block = std::max(block, values);
   }
-  constexpr int64_t kSolverValues = 5;  // per weight of a layer: copies, candidates, codes, mask
+  constexpr int64_t kSolverValues = 6;  // per weight of a layer: copies, candidates, codes, mask
   const int64_t states = chains * windows * window * model.facts().hidden;
   return HiddenStates::memory(states, calibration.states) +
          4 * (block + kSolverValues * plan.largest_layer);

@@ -81,7 +81,7 @@ bool DescentRowBlock::rescale(int64_t row, int64_t first, int64_t count, float* 
   const BlockScale old = grid_.block_scale(row, block);
   float& scale = own_scale(row, block);
   const float wanted = nearest_own_scale(scale * factor);
-  if (wanted == scale || !std::isfinite(wanted)) return false;
+  if (wanted == scale || !std::isfinite(wanted) || wanted * scale < 0) return false;
   scale = wanted;
   const BlockScale fresh = grid_.block_scale(row, block);
   std::visit(

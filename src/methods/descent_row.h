@@ -69,7 +69,8 @@ class DescentRowBlock {
                float* values, const float* gradient);
 
   /// The scale of a block of the format becomes the storable one nearest to `factor` times it (with
-  /// super-blocks, the nearest integer). `values` are what it holds, column `first` of the matrix
+  /// super-blocks, the nearest integer); false, and nothing changes, if that is the same or of the
+  /// other sign. `values` are what it holds, column `first` of the matrix
   /// on.
   bool rescale(int64_t row, int64_t first, int64_t count, float* values, double factor);
 

@@ -76,7 +76,7 @@ TEST_F(SweepTest, AMatchedTargetMakesGoodForChangedInputs) {
   EXPECT_EQ(inputs.matched_target(weight.view(), context).size(), 0);
 }
 
-TEST_F(SweepTest, DescentNeverEndsAboveTheOnePassSolutionAndKeepsPatternAndGrid) {
+TEST_F(SweepTest, ScantNeverEndsAboveOnePassOrAlpsThenGptqAndKeepsPatternAndGrid) {
   int64_t below = 0, all = 0;
   for (const char* pattern : {"50%", "50%:row", "2:4", "3:7", "50%:block=1x16", "50%:cols"}) {
     for (const char* format : {"int4:g128", "int3:g32:asym", "int4", "int4:tensor", "mxfp4",
@@ -88,7 +88,9 @@ TEST_F(SweepTest, DescentNeverEndsAboveTheOnePassSolutionAndKeepsPatternAndGrid)
           compress(pattern, format, "magnitude", "rtn", Order::kJoint, "one-pass");
       const CompressedMatrix ours =
           compress(pattern, format, "magnitude", "rtn", Order::kJoint, "scant");
+      const CompressedMatrix apart = compress(pattern, format, "alps", "gptq");
       ASSERT_LE(*ours.output_error, *one.output_error * (1 + 1e-5)) << what;
+      ASSERT_LE(*ours.output_error, *apart.output_error * (1 + 1e-5)) << what;
       ASSERT_TRUE(both.allows(*ours.mask)) << what;
       EXPECT_EQ(ours.mask->kept(), one.mask->kept()) << what;
       Matrix decoded(weight.rows(), weight.cols());

@@ -33,8 +33,8 @@ JointSolver one_pass_act_order_solver();
 /// of those when rounded by the second (OBR, arXiv 2509.11177); least squares of all rows together
 /// instead of a factorisation per row.
 JointSolver obr_solver();
-/// Ours: the best of several one-pass solutions, then descent on the error of the layer's output
-/// over codes, mask and scales (methods/descent.h).
+/// Ours: the best of several solutions by one pass and by ALPS and GPTQ, then descent on the error
+/// of the layer's output over codes, mask and scales (methods/descent.h).
 JointSolver scant_solver();
 
 }  // namespace scant

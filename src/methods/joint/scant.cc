@@ -1,11 +1,20 @@
 #include <algorithm>
+#include <optional>
+#include <vector>
 
 #include "methods/descent.h"
 #include "methods/joint/joint_solver.h"
 #include "methods/joint/one_pass.h"
+#include "methods/prune/pruner.h"
+#include "methods/sweep.h"
+#include "ops/simulate/simulate.h"
 
 namespace scant {
 namespace {
+
+// Inputs of the widest layers whose mask is searched for: beyond, the eigenvectors alone take
+// longer than everything else.
+constexpr int64_t kWidestSearch = 2048;
 
 struct Start {
   MaskedCodes codes;
@@ -23,19 +32,54 @@ Start one_pass(const CompressionProblem& problem, const NumberFormat& format, Co
   return start;
 }
 
-/// The better of two one-pass solutions, with scales as the format says and with scales of least
-/// squared error, then descent.
+/// The least-squares weights on a mask, rounded with the largest inputs first. They make good for
+/// what was pruned left and right of them, as a sweep cannot.
+Start rounded(const CompressionProblem& problem, const PrunedMatrix& pruned,
+              const NumberFormat& format, Context& context) {
+  const InputStatistics& inputs = *problem.statistics.inputs;
+  Start start{{{}, pruned.mask}, Matrix::copy_of(pruned.values.view()), 0};
+  const MatrixView values = start.values.view();
+  QuantizeOptions options = problem.options();
+  options.mask = &pruned.mask;
+  const std::vector<float> importance = grid_importance(format, inputs);
+  options.importance = importance;
+  const QuantizedMatrix grid = quantize_matrix(values, format, options, context);
+  run_sweep({.factor = inputs.factor_by_norm(context), .mask = &pruned.mask, .grid = &grid}, values,
+            context);
+  start.codes.quantized = codes_on_grid(grid, &pruned.mask, values, context);
+  start.error = output_squared_error(problem.weight, values, inputs, context);
+  return start;
+}
+
+/// The best of one pass and of ALPS's mask and weights, with scales as the format says and with
+/// scales of least squared error.
+Start best_start(const CompressionProblem& problem, Context& context) {
+  std::vector<NumberFormat> formats = {problem.format};
+  if (!problem.format.is_plain() && problem.format.super_block() == nullptr &&
+      !problem.format.mse) {
+    formats.push_back(problem.format);
+    formats.back().mse = true;
+  }
+  std::optional<PrunedMatrix> searched;
+  if (problem.weight.cols <= kWidestSearch) {
+    searched = alps_pruner().prune(problem.weight, {problem.pattern, problem.statistics}, context);
+  }
+  std::optional<Start> best;
+  const auto take_better = [&](Start start) {
+    if (!best || start.error < best->error) best = std::move(start);
+  };
+  for (const NumberFormat& format : formats) {
+    take_better(one_pass(problem, format, context));
+    if (searched) take_better(rounded(problem, *searched, format, context));
+  }
+  best->codes.quantized.format = problem.format;
+  return std::move(*best);
+}
+
+/// The best start, then descent.
 MaskedCodes descend_from_best(const CompressionProblem& problem, MatrixView values,
                               Context& context) {
-  Start best = one_pass(problem, problem.format, context);
-  const bool is_searched = problem.format.mse || problem.format.super_block() != nullptr;
-  if (!is_searched && !problem.format.is_plain()) {
-    NumberFormat searched = problem.format;
-    searched.mse = true;
-    Start other = one_pass(problem, searched, context);
-    if (other.error < best.error) best = std::move(other);
-  }
-  best.codes.quantized.format = problem.format;
+  Start best = best_start(problem, context);
   const Mask mask = best.codes.mask;
   const Matrix start = Matrix::copy_of(best.values.view());
   const std::vector<float> scales = best.codes.quantized.scales;
@@ -58,8 +102,10 @@ MaskedCodes descend_from_best(const CompressionProblem& problem, MatrixView valu
 }  // namespace
 
 JointSolver scant_solver() {
-  return {"scant", "one-pass, then codes, mask and scales in turn until nothing improves", true,
-          false, descend_from_best};
+  return {
+      "scant",
+      "the best of one-pass and alps, then codes, mask and scales in turn until nothing improves",
+      true, false, descend_from_best};
 }
 
 }  // namespace scant
