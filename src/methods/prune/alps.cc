@@ -11,7 +11,7 @@
 namespace scant {
 namespace {
 
-constexpr int64_t kRows = 64;          // rows of one task
+constexpr int64_t kRows = 128;         // rows of one task
 constexpr int kIterations = 300;       // at most
 constexpr int kBetweenChecks = 3;      // iterations with one penalty
 constexpr double kFirstPenalty = 0.1;  // of the mean eigenvalue, which is 1
