@@ -9,14 +9,16 @@ function matched_cells(a, b) {
 }
 
 function study_names(a, b) {
-  return a.model.name === b.model.name ? [`A (scant ${a.scant})`, `B (scant ${b.scant})`] : [a.model.name, b.model.name];
+  if (a.model.name !== b.model.name) return [a.model.name, b.model.name];
+  if (methods_of(a) !== methods_of(b)) return [`A (${methods_of(a)})`, `B (${methods_of(b)})`];
+  return [`A (scant ${a.scant})`, `B (scant ${b.scant})`];
 }
 
 function comparison_header(a, b) {
   const [first, second] = study_names(a, b);
   const header = document.getElementById("top");
   const fact = (study, letter) => `${letter}: ${study.model.name}, ${study.model.architecture}, ${million(study.model.parameters)} parameters; ` +
-    `${count(study.protocol.tokens)} tokens of ${study.protocol.text}; scant ${study.scant}.`;
+    `${count(study.protocol.tokens)} tokens of ${study.protocol.text}; methods: ${methods_of(study)}; scant ${study.scant}.`;
   header.append(el("div", {class: "mast"}, el("span", {}, "Scant · two interplay studies"), theme_button()),
     el("h1", {}, "How does ", el("span", {class: "names"}, first), " differ from ", el("span", {class: "names"}, second), "?"),
     el("p", {class: "facts"}, fact(a, "A")), el("p", {class: "facts"}, fact(b, "B")));

@@ -1,5 +1,9 @@
 // The top of the page: what was studied and what came out, in short.
 
+function methods_of(study) {
+  return study.protocol.methods || "magnitude, rtn; joint: gain_mask (data-free)";
+}
+
 function study_header(study) {
   const {model, protocol} = study;
   const header = document.getElementById("top");
@@ -8,7 +12,8 @@ function study_header(study) {
     el("h1", {}, "How do sparsity and quantization combine in ", el("span", {class: "names"}, model.name), "?"),
     el("p", {class: "facts"}, `${model.architecture} with ${million(model.parameters)} parameters, ` +
       `${million(model.linear_weights)} of them in the compressed layers. Measured on ${count(protocol.tokens)} tokens of ` +
-      `${protocol.text} in ${count(protocol.windows)} windows of ${count(protocol.window)}.`));
+      `${protocol.text} in ${count(protocol.windows)} windows of ${count(protocol.window)}. ` +
+      `Methods: ${methods_of(study)}.`));
   const tally = verdict_tally(study);
   if (!has_interval(study.dense.nll)) {
     header.append(el("p", {class: "notice"}, `${count(protocol.windows)} windows are too few for intervals, so no difference ` +
@@ -80,7 +85,7 @@ function made_section(study) {
   const rows = [
     ["Program", "scant " + study.scant],
     ["Text", `${protocol.text}: ${count(protocol.tokens)} tokens, ${count(protocol.windows)} windows of ${count(protocol.window)}`],
-    ["Methods", protocol.methods || "magnitude, rtn; joint: gain_mask (data-free)"],
+    ["Methods", methods_of(study)],
     ["Calibration", `${protocol.calibration}: ${count(protocol.calibration_tokens)} tokens for the errors of layers; growth on ${count(protocol.growth_tokens)} tokens`],
     ["Intervals", `95%, ${count(protocol.bootstrap_rounds)} bootstrap resamples of the windows with seed ${protocol.seed}; every model with the same draws, so differences are paired`],
     ["Layers", `${count(study.layer_rows.length)} linear layers, ${count(study.model.linear_weights)} weights`],
