@@ -117,6 +117,7 @@ class SweepPass {
       : sweep_(sweep),
         upper_(sweep.factor.upper.view()),
         order_(sweep.factor.order),
+        in_order_(std::ranges::is_sorted(order_)),
         values_(values),
         context_(context),
         lanes_(select_lanes_kernels(active_isa())),
@@ -125,7 +126,7 @@ class SweepPass {
     if (sweep.grid != nullptr) grid_.emplace(*sweep.grid);
     if (sweep.pattern != nullptr) n_of_m_ = std::get_if<NOfMPattern>(&sweep.pattern->pattern);
     if (n_of_m_ != nullptr) {
-      if (!std::ranges::is_sorted(order_)) {
+      if (!in_order_) {
         throw std::logic_error("sweep: N:M groups need columns from left to right");
       }
       block_ = n_of_m_->m * std::max<int64_t>(1, kBlock / n_of_m_->m);
@@ -139,7 +140,7 @@ class SweepPass {
     for_row_tiles([&](Range rows) {
       for (int64_t r = rows.begin; r < rows.end; ++r) {
         for (int64_t j = 0; j < values_.cols; ++j) wanted_(r, j) = values_(r, column(j));
-        std::copy_n(wanted_.row(r), values_.cols, values_.row(r));
+        if (!in_order_) std::copy_n(wanted_.row(r), values_.cols, values_.row(r));
       }
     });
     for (int64_t begin = 0; begin < values_.cols; begin += kSpan * block_) {
@@ -175,7 +176,7 @@ class SweepPass {
 
   /// From the order of elimination; what was wanted is not needed any more.
   void put_back_in_order() {
-    if (std::ranges::is_sorted(order_)) return;
+    if (in_order_) return;
     for_row_tiles([&](Range rows) {
       for (int64_t r = rows.begin; r < rows.end; ++r) {
         std::copy_n(values_.row(r), values_.cols, wanted_.row(r));
@@ -333,6 +334,7 @@ class SweepPass {
   const Sweep& sweep_;
   ConstMatrixView upper_;
   std::span<const int64_t> order_;
+  bool in_order_;      // from left to right
   MatrixView values_;  // during the pass with columns in the order of elimination
   Context& context_;
   const LanesKernels& lanes_;

@@ -6,8 +6,7 @@
 #include "methods/joint/joint_solver.h"
 #include "methods/joint/one_pass.h"
 #include "methods/prune/pruner.h"
-#include "methods/sweep.h"
-#include "ops/simulate/simulate.h"
+#include "methods/quantize/quantizer.h"
 
 namespace scant {
 namespace {
@@ -32,22 +31,17 @@ Start one_pass(const CompressionProblem& problem, const NumberFormat& format, Co
   return start;
 }
 
-/// The least-squares weights on a mask, rounded with the largest inputs first. They make good for
-/// what was pruned left and right of them, as a sweep cannot.
+/// The least-squares weights on a mask, rounded by GPTQ. They make good for what was pruned left
+/// and right of them, as a sweep cannot.
 Start rounded(const CompressionProblem& problem, const PrunedMatrix& pruned,
               const NumberFormat& format, Context& context) {
-  const InputStatistics& inputs = *problem.statistics.inputs;
   Start start{{{}, pruned.mask}, Matrix::copy_of(pruned.values.view()), 0};
-  const MatrixView values = start.values.view();
   QuantizeOptions options = problem.options();
   options.mask = &pruned.mask;
-  const std::vector<float> importance = grid_importance(format, inputs);
-  options.importance = importance;
-  const QuantizedMatrix grid = quantize_matrix(values, format, options, context);
-  run_sweep({.factor = inputs.factor_by_norm(context), .mask = &pruned.mask, .grid = &grid}, values,
-            context);
-  start.codes.quantized = codes_on_grid(grid, &pruned.mask, values, context);
-  start.error = output_squared_error(problem.weight, values, inputs, context);
+  start.codes.quantized = gptq_quantizer().quantize(
+      pruned.values.view(), format, options, problem.statistics, start.values.view(), context);
+  start.error = output_squared_error(problem.weight, start.values.view(),
+                                     *problem.statistics.inputs, context);
   return start;
 }
 
