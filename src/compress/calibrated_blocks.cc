@@ -29,9 +29,9 @@ std::vector<const PlannedLayer*> block_layers(const CompressionPlan& plan) {
 }
 
 /// Floats that the refit of a layer takes at most: what the block holds of the weight and its
-/// gradient, the latent weight with its moments; inputs and outputs with their gradients.
+/// gradient, the latent weight with its start and moments; inputs and outputs with their gradients.
 int64_t refit_values(const LinearInfo& info, int64_t window) {
-  return 6 * info.outputs * info.inputs + kRefitBatch * window * 2 * (info.inputs + info.outputs);
+  return 7 * info.outputs * info.inputs + kRefitBatch * window * 2 * (info.inputs + info.outputs);
 }
 
 /// Whether a method reads the inputs that layers have in the dense model besides those that they

@@ -18,6 +18,7 @@ namespace {
 // Measured on the 32M model at 2:4 + int4:g128 (docs/design/0005-block-refit.md).
 constexpr double kCodeRate = 0.03;    // codes
 constexpr double kScaleRate = 0.005;  // natural logarithm; norms and biases relative to their size
+constexpr double kPull = 0.5;         // of codes back to where they started, relative to their rate
 constexpr int64_t kHeldOut = 8;       // one window of so many
 
 int64_t held_out_windows(int64_t windows) { return std::max<int64_t>(1, windows / kHeldOut); }
@@ -134,13 +135,14 @@ class Refit {
       for (int64_t c = 0; c < y.cols; ++c) gradient(r, c) = factor * (y(r, c) - gradient(r, c));
     }
     block_->backward(gradient.view(), context_);
-    const AdamStep codes(kCodeRate * decay, number), scales(kScaleRate * decay, number);
+    const LatentStep step{.codes = AdamStep(kCodeRate * decay, number),
+                          .scales = AdamStep(kScaleRate * decay, number),
+                          .pull = static_cast<float>(kPull * kCodeRate * decay)};
     for (Weight& weight : weights_) {
       const MatrixParameter& parameter = *weight.parameter;
-      weight.latent.step(parameter.value.view(), parameter.gradient.view(), codes, scales,
-                         context_);
+      weight.latent.step(parameter.value.view(), parameter.gradient.view(), step, context_);
     }
-    for (LatentVector& vector : vectors_) vector.step(scales);
+    for (LatentVector& vector : vectors_) vector.step(step.scales);
     task_.after_step(number);
   }
 

@@ -90,6 +90,7 @@ LatentWeight::LatentWeight(ConstMatrixView dense, const CompressedMatrix& compre
   const int64_t segments = (dense.cols + segment_width() - 1) / segment_width();
   segment_slopes_.resize(static_cast<size_t>(dense.rows * segments));
   start_from(dense, compressed, context);
+  start_ = Matrix::copy_of(position_.view());
 }
 
 int64_t LatentWeight::segment_width() const {
@@ -169,12 +170,13 @@ void LatentWeight::evaluate(MatrixView values, Context& context) {
 }
 
 void LatentWeight::move_row(int64_t row, ConstMatrixView values, ConstMatrixView gradient,
-                            const AdamStep& codes) {
+                            const LatentStep& step) {
   const int64_t width = segment_width();
   const int64_t segments = (values.cols + width - 1) / width;
   const uint8_t* keep = mask_ ? mask_->row(row) : nullptr;
   const auto first = static_cast<size_t>(row * values.cols);
   float* position = position_.row(row);
+  const float* start = start_.row(row);
   for (int64_t begin = 0; begin < values.cols; begin += width) {
     const float scale = scale_at(row, begin);
     float lowest = smallest_, highest = largest_;
@@ -190,7 +192,8 @@ void LatentWeight::move_row(int64_t row, ConstMatrixView values, ConstMatrixView
       const float g = gradient(row, c);
       slope += static_cast<double>(g) * values(row, c);
       position[c] += unit_ * position_moments_.change(first + static_cast<size_t>(c),
-                                                      g * scale * factor_at(c), codes);
+                                                      g * scale * factor_at(c), step.codes);
+      position[c] -= step.pull * (position[c] - start[c]);
       if (grid_) position[c] = std::clamp(position[c], lowest, highest);
     }
     segment_slopes_[static_cast<size_t>(row * segments + begin / width)] =
@@ -210,15 +213,15 @@ void LatentWeight::move_scales(const AdamStep& step) {
   log_scales_[0] += scale_moments_.change(0, static_cast<float>(slope), step);
 }
 
-void LatentWeight::step(ConstMatrixView values, ConstMatrixView gradient, const AdamStep& codes,
-                        const AdamStep& scales, Context& context) {
+void LatentWeight::step(ConstMatrixView values, ConstMatrixView gradient, const LatentStep& step,
+                        Context& context) {
   const RowPieces pieces(values.rows, values.cols);
   context.threads.parallel_for(pieces.count(), [&](int64_t piece) {
     for (int64_t r = pieces.begin(piece); r < pieces.end(piece); ++r) {
-      move_row(r, values, gradient, codes);
+      move_row(r, values, gradient, step);
     }
   });
-  if (grid_ && fit_scales_) move_scales(scales);
+  if (grid_ && fit_scales_) move_scales(step.scales);
 }
 
 void LatentWeight::store(ConstMatrixView values, CompressedMatrix& compressed) && {

@@ -98,8 +98,8 @@ TEST_P(LatentWeights, DescendOnTheGridAndKeepTheMask) {
     for (int64_t i = 0; i < values.size(); ++i) {
       gradient.data()[i] = values.data()[i] - other.data()[i];
     }
-    latent.step(values.view(), gradient.view(), AdamStep(0.1, step), AdamStep(0.01, step),
-                context_);
+    latent.step(values.view(), gradient.view(),
+                {.codes = AdamStep(0.1, step), .scales = AdamStep(0.01, step)}, context_);
     latent.evaluate(values.view(), context_);
   }
   EXPECT_LT(distance(), 0.9 * before);
@@ -135,7 +135,8 @@ TEST(LatentWeight, WithoutCodesMovesKeptValuesOnly) {
   LatentWeight latent(dense.view(), start, context);
   Matrix values(8, 64), gradient = random_matrix(8, 64, 5);
   latent.evaluate(values.view(), context);
-  latent.step(values.view(), gradient.view(), AdamStep(0.1, 1), AdamStep(0.1, 1), context);
+  latent.step(values.view(), gradient.view(),
+              {.codes = AdamStep(0.1, 1), .scales = AdamStep(0.1, 1)}, context);
   latent.evaluate(values.view(), context);
   for (int64_t i = 0; i < values.size(); ++i) {
     if (start.mask->row(0)[i] == 0) {
@@ -144,6 +145,40 @@ TEST(LatentWeight, WithoutCodesMovesKeptValuesOnly) {
       EXPECT_EQ(values.data()[i]<start.values.data()[i], gradient.data()[i]> 0);
     }
   }
+}
+
+TEST(LatentWeight, PullHoldsBackWhereTheGradientIsNoise) {
+  ThreadPool threads(2);
+  Context context{threads};
+  const Matrix dense = random_matrix(8, 64, 4);
+  CompressionSpec spec;
+  spec.pattern = SparsityPattern::parse("2:4");
+  const CompressedMatrix start = compress_matrix(dense.view(), spec, Statistics{}, context);
+  /// How far values are from their start after steps along gradients about `mean` with noise of 1.
+  const auto moved = [&](float mean, float pull) {
+    LatentWeight latent(dense.view(), start, context);
+    Matrix values(8, 64);
+    for (int number = 1; number <= 200; ++number) {
+      Matrix gradient = random_matrix(8, 64, 100 + static_cast<uint64_t>(number));
+      for (float& g : gradient.values()) g += mean;
+      latent.evaluate(values.view(), context);
+      latent.step(values.view(), gradient.view(),
+                  {.codes = AdamStep(0.03, number), .scales = AdamStep(0.01, number), .pull = pull},
+                  context);
+    }
+    latent.evaluate(values.view(), context);
+    double squares = 0;
+    for (int64_t i = 0; i < values.size(); ++i) {
+      const double way = values.data()[i] - start.values.data()[i];
+      squares += way * way;
+    }
+    return std::sqrt(squares);
+  };
+  constexpr float kPull = 0.015f;
+  EXPECT_LT(moved(0, kPull), 0.8 * moved(0, 0));
+  EXPECT_LT(moved(2, kPull), moved(2, 0));
+  EXPECT_GT(moved(2, kPull), 3 * moved(0, kPull));
+  EXPECT_NEAR(moved(2, 1), 0.0, 1e-5);
 }
 
 }  // namespace
