@@ -87,6 +87,16 @@ TEST(Recipe, TransformsStandBeforeTheStepsAndAreReadBack) {
   EXPECT_THROW(plan_layer(wrong, "up"), Error);
 }
 
+TEST(Recipe, AnOverrideBackToTheDefaultMethodSurvivesWriting) {
+  const Recipe recipe = Recipe::parse_yaml(
+      "steps: [{step: activations, format: 'int8:tensor', method: static, overrides: "
+      "[{match: down, method: dynamic}]}]",
+      "r");
+  const Recipe again = Recipe::parse_yaml(recipe.to_yaml(), "again");
+  EXPECT_EQ(plan_layer(again, "up").activation_method.spelling(), "static");
+  EXPECT_EQ(plan_layer(again, "down").activation_method.spelling(), "dynamic");
+}
+
 TEST(Recipe, TwoStepsOfAKindOnOneLayerAreRefusedByName) {
   const Recipe recipe = Recipe::parse_yaml(
       "steps: [{step: quantize, format: int8}, {step: quantize, format: int4}]", "r");
@@ -116,8 +126,9 @@ TEST_P(RecipeFault, NamesTheFileTheLineAndWhatWasExpected) {
 INSTANTIATE_TEST_SUITE_P(
     Faults, RecipeFault,
     testing::Values(
-        Fault{"", "empty"}, Fault{"[", "not YAML"}, Fault{"steps: 3", "expected a list"},
-        Fault{"steps: []", "at least one step"}, Fault{"steps:\n- step: prune\n", "unknown step"},
+        Fault{"", "empty"}, Fault{"only: '\xff'\n", "not UTF-8"}, Fault{"[", "not YAML"},
+        Fault{"steps: 3", "expected a list"}, Fault{"steps: []", "at least one step"},
+        Fault{"steps:\n- step: prune\n", "unknown step"},
         Fault{"steps:\n- step: sparsify\n  pattern: '5:4'\n", "recipe.yaml:3"},
         Fault{"steps:\n- step: quantize\n  format: int99\n", "int99"},
         Fault{"steps:\n- step: quantize\n", "\"format\" is missing"},
@@ -126,6 +137,8 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"steps:\n- step: quantize\n  format: int8\n  pattern: '2:4'\n", "not a pattern"},
         Fault{"steps:\n- step: activations\n  format: int8\n  method: rtn\n",
               "expected dynamic, static or crossquant"},
+        Fault{"steps:\n- step: sparsify\n  pattern: '2:4'\n  method: ''\n",
+              "recipe.yaml:4: method: empty; expected the name of a method"},
         Fault{"steps:\n- step: rotate\n  where: sideways\n", "residual or residual+down"},
         Fault{"steps:\n- step: rotate\n  alpha: 1\n", "unknown key \"alpha\""},
         Fault{"steps:\n- step: smooth\n  alpha: 2\n", "not a number from 0 to 1"},

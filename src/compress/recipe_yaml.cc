@@ -10,6 +10,7 @@
 
 #include "compress/recipe.h"
 #include "core/error.h"
+#include "models/tokenizer/utf8.h"
 
 namespace scant {
 namespace {
@@ -120,10 +121,7 @@ class Reader {
     check_fields(node, kind);
     result.pattern = pattern(node["pattern"]);
     result.format = format(node["format"], kind);
-    if (node["method"].IsDefined()) result.method = scalar(node["method"], "method");
-    if (kind == StepKind::kActivations && result.method) {
-      result.method = activation_method(node["method"]);
-    }
+    if (node["method"].IsDefined()) result.method = method(node["method"], kind);
     if (result.none && (result.pattern || result.format || result.method)) {
       fail(node,
            "override: \"none\" stands alone; expected no pattern, format or method beside it");
@@ -179,13 +177,8 @@ class Reader {
     const bool wants_format = result.kind != StepKind::kSparsify;
     if (wants_pattern && !result.pattern) fail(node, name + ": the key \"pattern\" is missing");
     if (wants_format && !result.format) fail(node, name + ": the key \"format\" is missing");
-    if (!node["method"].IsDefined()) {
-      result.method = default_method(result.kind);
-    } else if (result.kind == StepKind::kActivations) {
-      result.method = activation_method(node["method"]);
-    } else {
-      result.method = scalar(node["method"], "method");
-    }
+    result.method = node["method"].IsDefined() ? method(node["method"], result.kind)
+                                               : default_method(result.kind);
     if (node["overrides"].IsDefined()) {
       if (!node["overrides"].IsSequence()) fail(node["overrides"], "overrides: expected a list");
       for (const auto& entry : node["overrides"]) {
@@ -213,10 +206,13 @@ class Reader {
   static constexpr const char* kExpectedSteps =
       "expected rotate, smooth, sparsify, quantize, joint or activations";
 
-  /// Empty where it is the default.
-  std::string activation_method(const YAML::Node& node) const {
-    const ActivationMethod method = spelling(node, "method", ActivationMethod::parse);
-    return method == ActivationMethod{} ? "" : method.spelling();
+  std::string method(const YAML::Node& node, StepKind kind) const {
+    if (kind == StepKind::kActivations) {
+      return spelling(node, "method", ActivationMethod::parse).spelling();
+    }
+    std::string name = scalar(node, "method");
+    if (name.empty()) fail(node, "method: empty; expected the name of a method");
+    return name;
   }
 
   void check_fields(const YAML::Node& node, StepKind kind) const {
@@ -294,6 +290,8 @@ Recipe Recipe::parse_yaml(std::string_view text, const std::string& source) {
     throw Error(source,
                 "has " + std::to_string(text.size()) + " bytes; a recipe has at most 1 MiB");
   }
+  // yaml-cpp reads other bytes as U+FFFD, and a name would match something else without a word.
+  if (!is_valid_utf8(text)) throw Error(source, "is not UTF-8 text; expected a recipe");
   try {
     const YAML::Node root = YAML::Load(std::string(text));
     const Reader reader(source);
