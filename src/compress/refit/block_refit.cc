@@ -15,7 +15,7 @@
 namespace scant {
 namespace {
 
-// Measured on the 32M model at 2:4 + int4:g128 (docs/design/0005-block-refit.md).
+// Measured (docs/design/0005-block-refit.md).
 constexpr double kCodeRate = 0.03;    // codes
 constexpr double kScaleRate = 0.005;  // natural logarithm; norms and biases relative to their size
 constexpr double kPull = 0.5;         // of codes back to where they started, relative to their rate

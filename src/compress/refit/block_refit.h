@@ -46,11 +46,10 @@ inline constexpr int64_t kFewestRefitWindows = 3;
 
 /// Fits kept values, scales, norms and biases of a block together, so that its outputs come near
 /// to the targets (as in block-wise reconstruction, arXiv 2102.05426 and 2510.14444): Adam on the
-/// codes' latent values, pulled back to where they started, and the logarithms of scales, masks
-/// stay. Every eighth window is not
-/// fitted; if the block's error on those does not fall, nothing changes. `layers`: results of the
-/// compressed layers by module name, dense where they are compared. Deterministic for any number of
-/// threads. Throws Error when the user asked to stop.
+/// codes' latent values, pulled back to where they started, and the logarithms of scales; masks
+/// stay. Every eighth window is not fitted; if the block's error on those does not fall, nothing
+/// changes. `layers`: results of the compressed layers by module name, dense where they are
+/// compared. Deterministic for any number of threads. Throws Error when the user asked to stop.
 RefitResult refit_block(const BlockRefit& task, std::map<std::string, CompressedMatrix>& layers,
                         Context& context);
 

@@ -125,13 +125,17 @@ INSTANTIATE_TEST_SUITE_P(Formats, LatentWeights,
                            return name;
                          });
 
+CompressedMatrix pruned(const Matrix& dense, Context& context) {
+  CompressionSpec spec;
+  spec.pattern = SparsityPattern::parse("2:4");
+  return compress_matrix(dense.view(), spec, Statistics{}, context);
+}
+
 TEST(LatentWeight, WithoutCodesMovesKeptValuesOnly) {
   ThreadPool threads(2);
   Context context{threads};
   const Matrix dense = random_matrix(8, 64, 4);
-  CompressionSpec spec;
-  spec.pattern = SparsityPattern::parse("2:4");
-  const CompressedMatrix start = compress_matrix(dense.view(), spec, Statistics{}, context);
+  const CompressedMatrix start = pruned(dense, context);
   LatentWeight latent(dense.view(), start, context);
   Matrix values(8, 64), gradient = random_matrix(8, 64, 5);
   latent.evaluate(values.view(), context);
@@ -151,9 +155,7 @@ TEST(LatentWeight, PullHoldsBackWhereTheGradientIsNoise) {
   ThreadPool threads(2);
   Context context{threads};
   const Matrix dense = random_matrix(8, 64, 4);
-  CompressionSpec spec;
-  spec.pattern = SparsityPattern::parse("2:4");
-  const CompressedMatrix start = compress_matrix(dense.view(), spec, Statistics{}, context);
+  const CompressedMatrix start = pruned(dense, context);
   /// How far values are from their start after steps along gradients about `mean` with noise of 1.
   const auto moved = [&](float mean, float pull) {
     LatentWeight latent(dense.view(), start, context);
