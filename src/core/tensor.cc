@@ -1,11 +1,26 @@
 #include "core/tensor.h"
 
+#include <sys/mman.h>
+
 #include <cstring>
-#include <new>
 
 #include "core/error.h"
 
 namespace scant {
+namespace {
+
+constexpr size_t kCacheLine = 64;
+constexpr size_t kHugePage = size_t{2} << 20;
+
+/// Asked for, not relied on: a matrix whose rows are pages apart costs a miss of the translation
+/// buffer per row and a fault per 4 KiB when it is first written.
+void ask_for_huge_pages([[maybe_unused]] std::byte* data, [[maybe_unused]] size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  madvise(data, bytes, MADV_HUGEPAGE);
+#endif
+}
+
+}  // namespace
 
 int64_t element_count(const Shape& shape) {
   int64_t count = 1;
@@ -26,13 +41,15 @@ Buffer::Buffer(size_t bytes, Stream stream) : bytes_(bytes), stream_(stream) {
   if (stream.device.kind != DeviceKind::kCpu) {
     throw Error("device", "this build has no CUDA support; expected the CPU");
   }
-  if (bytes != 0) {
-    data_.reset(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{64})));
-  }
+  if (bytes == 0) return;
+  const bool large = bytes >= 2 * kHugePage;
+  const Free free{std::align_val_t{large ? kHugePage : kCacheLine}};
+  data_ = {static_cast<std::byte*>(::operator new (bytes, free.alignment)), free};
+  if (large) ask_for_huge_pages(data_.get(), bytes);
 }
 
 void Buffer::Free::operator()(std::byte* data) const noexcept {
-  ::operator delete (data, std::align_val_t{64});
+  ::operator delete (data, alignment);
 }
 
 Matrix::Matrix(int64_t rows, int64_t cols)

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <span>
 #include <string>
 #include <vector>
@@ -42,8 +43,8 @@ struct TensorView {
   size_t bytes() const { return static_cast<size_t>(size()) * dtype_size(dtype); }
 };
 
-/// Owned memory on a device, 64-byte aligned, allocated and freed in the order of its stream.
-/// Contents start uninitialised.
+/// Owned memory on a device, 64-byte aligned, allocated and freed in the order of its stream; in
+/// huge pages where it is large and the system has them. Contents start uninitialised.
 class Buffer {
  public:
   Buffer() = default;
@@ -54,6 +55,7 @@ class Buffer {
 
  private:
   struct Free {
+    std::align_val_t alignment;
     void operator()(std::byte* data) const noexcept;
   };
   std::unique_ptr<std::byte[], Free> data_;
