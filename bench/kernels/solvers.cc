@@ -178,10 +178,8 @@ class Bench {
     const QuantizedMatrix grid = quantize_matrix(weight_.view(), format_, {}, context_);
     const int64_t operations = shape_.rows * shape_.cols * shape_.cols;
     const auto sweep = [&](const std::string& name, const Sweep& what) {
-      for (int64_t r = 0; r < shape_.rows; ++r) {
-        std::copy_n(weight_.row(r), shape_.cols, values_.row(r));
-      }
-      time(name, operations, only, [&] { run_sweep(what, values_.view(), context_); });
+      time(name, operations, only,
+           [&] { run_sweep(what, weight_.view(), values_.view(), context_); });
     };
     sweep("sweep, gptq", {.factor = statistics.factor_by_norm(context_), .grid = &grid});
     sweep("sweep, sparsegpt", {.factor = statistics.factor(context_), .pattern = &pattern_});

@@ -164,6 +164,29 @@ TEST(AtomicFolder, RemovesWhatAKilledRunLeft) {
   EXPECT_TRUE(fs::is_empty(base));
 }
 
+TEST(PaddedMatrix, KeepsRowsApartThatWouldShareCacheSets) {
+  for (const int64_t cols : {1, 200, 256, 1000, 1024, 4096}) {
+    PaddedMatrix matrix(3, cols);
+    EXPECT_GE(matrix.view().stride, cols);
+    EXPECT_NE(matrix.view().stride % 256, 0) << cols;
+    for (int64_t r = 0; r < 3; ++r) {
+      for (int64_t c = 0; c < cols; ++c) matrix(r, c) = static_cast<float>(r * cols + c);
+    }
+    const PaddedMatrix copy = PaddedMatrix::copy_of(matrix.view());
+    EXPECT_EQ(copy.rows(), 3);
+    EXPECT_EQ(copy.cols(), cols);
+    for (int64_t i = 0; i < 3 * cols; ++i) {
+      ASSERT_EQ(copy.row(i / cols)[i % cols], static_cast<float>(i));
+    }
+  }
+}
+
+TEST(Matrix, LargeOnesLieInWholeHugePages) {
+  const Matrix small(1, 1), large(1024, 1024);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(small.data()) % 64, 0u);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(large.data()) % (size_t{2} << 20), 0u);
+}
+
 TEST(Cpu, LimitingToTheDetectedSetIsAlwaysPossible) {
   limit_isa(Isa::kPortable);
   EXPECT_EQ(active_isa(), Isa::kPortable);

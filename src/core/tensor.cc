@@ -10,6 +10,8 @@ namespace scant {
 namespace {
 
 constexpr size_t kCacheLine = 64;
+constexpr int64_t kCacheLineFloats = 16;
+constexpr int64_t kConflictingFloats = 256;
 constexpr size_t kHugePage = size_t{2} << 20;
 
 /// Asked for, not relied on: a matrix whose rows are pages apart costs a miss of the translation
@@ -18,6 +20,13 @@ void ask_for_huge_pages([[maybe_unused]] std::byte* data, [[maybe_unused]] size_
 #ifdef MADV_HUGEPAGE
   madvise(data, bytes, MADV_HUGEPAGE);
 #endif
+}
+
+void copy_rows(ConstMatrixView source, MatrixView target) {
+  if (source.cols == 0) return;
+  for (int64_t r = 0; r < source.rows; ++r) {
+    std::memcpy(target.row(r), source.row(r), static_cast<size_t>(source.cols) * sizeof(float));
+  }
 }
 
 }  // namespace
@@ -44,12 +53,12 @@ Buffer::Buffer(size_t bytes, Stream stream) : bytes_(bytes), stream_(stream) {
   if (bytes == 0) return;
   const bool large = bytes >= 2 * kHugePage;
   const Free free{std::align_val_t{large ? kHugePage : kCacheLine}};
-  data_ = {static_cast<std::byte*>(::operator new (bytes, free.alignment)), free};
+  data_ = {static_cast<std::byte*>(::operator new(bytes, free.alignment)), free};
   if (large) ask_for_huge_pages(data_.get(), bytes);
 }
 
 void Buffer::Free::operator()(std::byte* data) const noexcept {
-  ::operator delete (data, alignment);
+  ::operator delete(data, alignment);
 }
 
 Matrix::Matrix(int64_t rows, int64_t cols)
@@ -65,11 +74,17 @@ Matrix Matrix::zeros(int64_t rows, int64_t cols) {
 
 Matrix Matrix::copy_of(ConstMatrixView source) {
   Matrix result(source.rows, source.cols);
-  for (int64_t r = 0; r < source.rows; ++r) {
-    if (source.cols != 0) {
-      std::memcpy(result.row(r), source.row(r), static_cast<size_t>(source.cols) * sizeof(float));
-    }
-  }
+  copy_rows(source, result.view());
+  return result;
+}
+
+PaddedMatrix::PaddedMatrix(int64_t rows, int64_t cols)
+    : storage_(rows, cols % kConflictingFloats == 0 ? cols + kCacheLineFloats : cols),
+      cols_(cols) {}
+
+PaddedMatrix PaddedMatrix::copy_of(ConstMatrixView source) {
+  PaddedMatrix result(source.rows, source.cols);
+  copy_rows(source, result.view());
   return result;
 }
 

@@ -123,4 +123,27 @@ class Matrix {
   int64_t cols_ = 0;
 };
 
+/// An owned row-major float32 matrix for products that walk down its columns: where rows would lie
+/// a multiple of 1 KiB apart, and so fall on the same few cache sets, it is a cache line more.
+/// Contents start uninitialised.
+class PaddedMatrix {
+ public:
+  PaddedMatrix() = default;
+  PaddedMatrix(int64_t rows, int64_t cols);
+  static PaddedMatrix copy_of(ConstMatrixView source);
+
+  int64_t rows() const { return storage_.rows(); }
+  int64_t cols() const { return cols_; }
+  MatrixView view() { return {storage_.data(), rows(), cols_, storage_.cols()}; }
+  ConstMatrixView view() const { return {storage_.data(), rows(), cols_, storage_.cols()}; }
+  float& operator()(int64_t r, int64_t c) { return storage_(r, c); }
+  float operator()(int64_t r, int64_t c) const { return storage_(r, c); }
+  float* row(int64_t r) { return storage_.row(r); }
+  const float* row(int64_t r) const { return storage_.row(r); }
+
+ private:
+  Matrix storage_;
+  int64_t cols_ = 0;
+};
+
 }  // namespace scant

@@ -45,14 +45,13 @@ MaskedCodes quantize_first(const CompressionProblem& problem, MatrixView values,
 QuantizedMatrix codes_on_grid(const QuantizedMatrix& grid, const Mask* mask, MatrixView values,
                               Context& context) {
   const bool is_scaled = !grid.column_factors.empty();
-  const Matrix source = is_scaled ? scaled_columns(values, inverses(grid.column_factors), context)
-                                  : Matrix::copy_of(values);
+  if (is_scaled) scale_columns(values, inverses(grid.column_factors), values, context);
   QuantizeOptions options;
   options.mask = mask;
   options.scales_from = &grid;
   NumberFormat nearest = grid.format;
   nearest.stochastic = false;  // there is nothing left to round
-  QuantizedMatrix result = quantize_matrix(source.view(), nearest, options, context, values);
+  QuantizedMatrix result = quantize_matrix(values, nearest, options, context, values);
   result.format = grid.format;
   result.column_factors = grid.column_factors;
   if (is_scaled) scale_columns(values, grid.column_factors, values, context);

@@ -20,7 +20,7 @@ namespace {
 constexpr int64_t kBlock = 128;  // columns that are finished before the next ones learn of it
 constexpr int64_t kSpan = 4;     // blocks between two updates of all that follow
 // Of one product of changes: large enough for sgemm at full speed.
-constexpr int64_t kUpdateRows = 256, kUpdateCols = 512;
+constexpr int64_t kUpdateRows = 512, kUpdateCols = 512;
 
 struct Range {
   int64_t begin, end;
@@ -113,11 +113,12 @@ struct Tile {
 
 class SweepPass {
  public:
-  SweepPass(const Sweep& sweep, MatrixView values, Context& context)
+  SweepPass(const Sweep& sweep, ConstMatrixView weight, MatrixView values, Context& context)
       : sweep_(sweep),
         upper_(sweep.factor.upper.view()),
         order_(sweep.factor.order),
         in_order_(std::ranges::is_sorted(order_)),
+        weight_(weight),
         values_(values),
         context_(context),
         lanes_(select_lanes_kernels(active_isa())),
@@ -132,14 +133,14 @@ class SweepPass {
       block_ = n_of_m_->m * std::max<int64_t>(1, kBlock / n_of_m_->m);
     }
     coupling_ = Matrix(block_, block_);
-    changes_ = Matrix(values_.rows, std::min(values_.cols, kSpan * block_));
+    changes_ = PaddedMatrix(values_.rows, std::min(values_.cols, kSpan * block_));
   }
 
   Mask run() {
     const bool by_block = choose_before();
     for_row_tiles([&](Range rows) {
       for (int64_t r = rows.begin; r < rows.end; ++r) {
-        for (int64_t j = 0; j < values_.cols; ++j) wanted_(r, j) = values_(r, column(j));
+        for (int64_t j = 0; j < values_.cols; ++j) wanted_(r, j) = weight_(r, column(j));
         if (!in_order_) std::copy_n(wanted_.row(r), values_.cols, values_.row(r));
       }
     });
@@ -193,7 +194,7 @@ class SweepPass {
       mask_ = Mask::all(values_.rows, values_.cols);
       if (n_of_m_ != nullptr) return false;
       if (std::holds_alternative<UnstructuredPattern>(sweep_.pattern->pattern)) return true;
-      mask_ = select_by_loss(values_, *sweep_.pattern, sweep_.factor, context_);
+      mask_ = select_by_loss(weight_, *sweep_.pattern, sweep_.factor, context_);
     }
     return false;
   }
@@ -241,6 +242,7 @@ class SweepPass {
   }
 
   void load(Tile& tile) const {
+    const ConstMatrixView before = in_order_ ? weight_ : values_;
     for (int64_t j = 0; j < tile.cols.size(); ++j) {
       std::fill_n(tile.wanted.row(j), kLanes, 0.0f);
       std::fill_n(tile.weights.row(j), kLanes, 0.0f);
@@ -248,7 +250,7 @@ class SweepPass {
     tile.for_values([&](int64_t l, int64_t j) {
       const int64_t r = tile.rows.begin + l;
       tile.wanted(j, l) = wanted_(r, tile.cols.begin + j);
-      tile.weights(j, l) = values_(r, tile.cols.begin + j);
+      tile.weights(j, l) = before(r, tile.cols.begin + j);
     });
     if (mask_.empty() || n_of_m_ != nullptr) return;
     tile.for_values([&](int64_t l, int64_t j) {
@@ -334,13 +336,15 @@ class SweepPass {
   const Sweep& sweep_;
   ConstMatrixView upper_;
   std::span<const int64_t> order_;
-  bool in_order_;      // from left to right
-  MatrixView values_;  // during the pass with columns in the order of elimination
+  bool in_order_;  // from left to right
+  ConstMatrixView weight_;
+  MatrixView values_;  // during the pass with columns in the order of elimination; weights at first
+                       // where that is not from left to right
   Context& context_;
   const LanesKernels& lanes_;
-  Matrix wanted_;               // columns in the order of elimination
+  PaddedMatrix wanted_;         // columns in the order of elimination
   Range span_{0, 0};            // what has changed and not yet reached all that follows
-  Matrix changes_;              // of the span
+  PaddedMatrix changes_;        // of the span
   std::vector<double> errors_;  // by tile
   std::optional<GridColumns> grid_;
   mutable Mask mask_;  // tiles write their own rows
@@ -357,8 +361,8 @@ Mask select_by_scaled(ConstMatrixView values, const SparsityPattern& pattern,
 
 }  // namespace
 
-Mask run_sweep(const Sweep& sweep, MatrixView values, Context& context) {
-  return SweepPass(sweep, values, context).run();
+Mask run_sweep(const Sweep& sweep, ConstMatrixView weight, MatrixView values, Context& context) {
+  return SweepPass(sweep, weight, values, context).run();
 }
 
 std::vector<float> grid_importance(const NumberFormat& format, const InputStatistics& inputs) {

@@ -26,10 +26,10 @@ struct Sweep {
   double* squared_error = nullptr;
 };
 
-/// Changes `values` (outputs x inputs): kept weights end on the grid, pruned ones at 0. The mask,
-/// if there is a pattern or a mask. Deterministic for any number of threads. N:M needs a factor
-/// from left to right.
-Mask run_sweep(const Sweep& sweep, MatrixView values, Context& context);
+/// Sweeps `weight` (outputs x inputs) into `values`, which may be the weight itself: kept weights
+/// end on the grid, pruned ones at 0. The mask, if there is a pattern or a mask. Deterministic for
+/// any number of threads. N:M needs a factor from left to right.
+Mask run_sweep(const Sweep& sweep, ConstMatrixView weight, MatrixView values, Context& context);
 
 /// How squared errors count by column where the scales of a grid are searched before a sweep: by
 /// the squared norm of the input for formats whose scales are always searched (blocks of GGUF);

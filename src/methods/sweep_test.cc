@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -11,6 +12,7 @@
 #include "methods/joint/joint_solver.h"
 #include "methods/orders.h"
 #include "methods/random_blocks_test.h"
+#include "ops/simulate/simulate.h"
 
 namespace scant {
 namespace {
@@ -169,6 +171,24 @@ TEST_F(SweepTest, ResultsDoNotDependOnTheNumberOfThreads) {
     EXPECT_EQ(a.quantized->codes, b.quantized->codes) << pattern;
     EXPECT_EQ(*a.mask, *b.mask) << pattern;
     EXPECT_EQ(a.output_error, b.output_error) << pattern;
+  }
+}
+
+TEST_F(SweepTest, InPlaceGivesWhatItGivesInOtherMemory) {
+  const SparsityPattern half = SparsityPattern::parse("50%"), pairs = SparsityPattern::parse("2:4");
+  const QuantizedMatrix grid =
+      quantize_matrix(weight.view(), NumberFormat::parse("int4:g32", Role::kWeight), {}, context);
+  const GramFactor& forward = inputs.factor(context);
+  const GramFactor& by_norm = inputs.factor_by_norm(context);
+  for (const Sweep& sweep : {Sweep{.factor = forward, .pattern = &pairs, .grid = &grid},
+                             Sweep{.factor = forward, .pattern = &half},
+                             Sweep{.factor = by_norm, .pattern = &half, .grid = &grid},
+                             Sweep{.factor = by_norm, .grid = &grid}}) {
+    Matrix apart(weight.rows(), weight.cols()), place = Matrix::copy_of(weight.view());
+    const Mask mask = run_sweep(sweep, weight.view(), apart.view(), context);
+    EXPECT_EQ(run_sweep(sweep, place.view(), place.view(), context), mask);
+    EXPECT_TRUE(std::ranges::equal(apart.values(), place.values()));
+    EXPECT_FALSE(std::ranges::equal(apart.values(), weight.values()));
   }
 }
 

@@ -30,10 +30,10 @@ void for_rows(int64_t rows, Context& context, const Row& row) {
 
 /// J P H P^T J with J the reversal of columns, its lower triangle: its factor L L^T gives
 /// R = J L J.
-Matrix reversed_gram(ConstMatrixView gram, std::span<const int64_t> order, float added,
-                     Context& context) {
+PaddedMatrix reversed_gram(ConstMatrixView gram, std::span<const int64_t> order, float added,
+                           Context& context) {
   const int64_t n = gram.rows;
-  Matrix reversed(n, n);
+  PaddedMatrix reversed(n, n);
   for_rows(n, context, [&](int64_t r) {
     const float* row = gram.row(order[static_cast<size_t>(n - 1 - r)]);
     for (int64_t c = 0; c <= r; ++c) reversed(r, c) = row[order[static_cast<size_t>(n - 1 - c)]];
@@ -43,10 +43,10 @@ Matrix reversed_gram(ConstMatrixView gram, std::span<const int64_t> order, float
 }
 
 /// R = J L J, and its columns divided by its diagonal.
-GramFactor forward_factor(const Matrix& reversed, std::span<const int64_t> order,
+GramFactor forward_factor(const PaddedMatrix& reversed, std::span<const int64_t> order,
                           Context& context) {
   const int64_t n = reversed.rows();
-  GramFactor factor{Matrix(n, n), {}, {order.begin(), order.end()}};
+  GramFactor factor{PaddedMatrix(n, n), {}, {order.begin(), order.end()}};
   std::vector<float> inverse;
   for (int64_t r = 0; r < n; ++r) {
     factor.diagonal.push_back(reversed(n - 1 - r, n - 1 - r));
@@ -79,7 +79,7 @@ std::optional<GramFactor> factorise_gram(ConstMatrixView gram, std::span<const i
   const double unit = mean > 0 ? mean : 1.0;
   double part = share;
   for (int attempt = 0; attempt < 8 && part <= 1.0; ++attempt, part = std::max(10 * part, 1e-6)) {
-    Matrix reversed = reversed_gram(gram, order, static_cast<float>(part * unit), context);
+    PaddedMatrix reversed = reversed_gram(gram, order, static_cast<float>(part * unit), context);
     if (!cholesky_lower(reversed.view(), context)) continue;
     GramFactor factor = forward_factor(reversed, order, context);
     factor.damping = part * unit;
@@ -112,13 +112,15 @@ std::vector<float> inverse_diagonal(const GramFactor& factor, Context& context) 
 
 void solve_gram(const GramFactor& factor, MatrixView rows, Context& context) {
   pin_blas_to_one_thread();
-  const auto n = static_cast<blasint>(factor.upper.rows());
+  const ConstMatrixView upper = factor.upper.view();
   context.threads.parallel_for((rows.rows + kRows - 1) / kRows, [&](int64_t tile) {
     const int64_t begin = tile * kRows;
     const auto count = static_cast<blasint>(std::min(kRows, rows.rows - begin));
     const auto divide_by = [&](CBLAS_TRANSPOSE transpose) {
-      cblas_strsm(CblasRowMajor, CblasRight, CblasUpper, transpose, CblasUnit, count, n, 1.0f,
-                  factor.upper.data(), n, rows.row(begin), static_cast<blasint>(rows.stride));
+      cblas_strsm(CblasRowMajor, CblasRight, CblasUpper, transpose, CblasUnit, count,
+                  static_cast<blasint>(upper.rows), 1.0f, upper.data,
+                  static_cast<blasint>(upper.stride), rows.row(begin),
+                  static_cast<blasint>(rows.stride));
     };
     divide_by(CblasTrans);
     for (int64_t r = begin; r < begin + count; ++r) {

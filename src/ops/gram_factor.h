@@ -15,7 +15,7 @@ namespace scant {
 /// and being off by x costs (x d[j])^2. With U = R^-1 it is the factor of the inverse that GPTQ
 /// (arXiv 2210.17323, section 3.3) and SparseGPT sweep with.
 struct GramFactor {
-  Matrix upper;                 ///< V; below the diagonal zeros
+  PaddedMatrix upper;           ///< V; below the diagonal zeros
   std::vector<float> diagonal;  ///< d > 0
   std::vector<int64_t> order;   ///< the column at position j of the elimination
   double damping = 0;           ///< that was added to the diagonal

@@ -54,7 +54,7 @@ MaskedCodes restore(const CompressionProblem& problem, MatrixView values, Contex
   solve_on_support({problem.weight, inputs.gram(), factor.damping, later}, values, kEffort,
                    context);
   // The rest column by column; what is on the grid already stays there.
-  run_sweep({.factor = factor, .mask = &result.mask, .grid = &grid}, values, context);
+  run_sweep({.factor = factor, .mask = &result.mask, .grid = &grid}, values, values, context);
   result.quantized = codes_on_grid(grid, &result.mask, values, context);
   return result;
 }

@@ -1,7 +1,5 @@
 #include "methods/joint/one_pass.h"
 
-#include <algorithm>
-
 #include "methods/joint/joint_solver.h"
 #include "methods/sweep.h"
 #include "ops/simulate/simulate.h"
@@ -17,9 +15,6 @@ MaskedCodes solve_one_pass(const CompressionProblem& problem, const OnePassForm&
   const std::vector<float> importance = grid_importance(problem.format, inputs);
   options.importance = importance;
   const QuantizedMatrix grid = quantize_matrix(problem.weight, problem.format, options, context);
-  for (int64_t r = 0; r < values.rows; ++r) {
-    std::copy_n(problem.weight.row(r), values.cols, values.row(r));
-  }
   const GramFactor& factor =
       form.act_order ? inputs.factor_by_norm(context) : inputs.factor(context);
   Sweep sweep{.factor = factor, .grid = &grid, .squared_error = squared_error};
@@ -29,7 +24,7 @@ MaskedCodes solve_one_pass(const CompressionProblem& problem, const OnePassForm&
     sweep.pattern = &problem.pattern;
   }
   MaskedCodes result;
-  result.mask = run_sweep(sweep, values, context);
+  result.mask = run_sweep(sweep, problem.weight, values, context);
   result.quantized = codes_on_grid(grid, &result.mask, values, context);
   return result;
 }

@@ -142,8 +142,7 @@ PrunedMatrix solve(ConstMatrixView weight, const PruneTask& task, Context& conte
   admm.run();
   PrunedMatrix result = admm.take();
   if (task.grid != nullptr) {  // the grid takes another solver: only the mask counts
-    result.values = Matrix::copy_of(weight);
-    run_sweep({.factor = inputs.factor(context), .mask = &result.mask, .grid = task.grid},
+    run_sweep({.factor = inputs.factor(context), .mask = &result.mask, .grid = task.grid}, weight,
               result.values.view(), context);
     return result;
   }

@@ -6,11 +6,11 @@ namespace {
 
 PrunedMatrix prune_sparsegpt(ConstMatrixView weight, const PruneTask& task, Context& context) {
   PrunedMatrix result;
-  result.values = Matrix::copy_of(weight);
+  result.values = Matrix(weight.rows, weight.cols);
   const Sweep sweep{.factor = task.statistics.inputs->factor(context),
                     .pattern = &task.pattern,
                     .grid = task.grid};
-  result.mask = run_sweep(sweep, result.values.view(), context);
+  result.mask = run_sweep(sweep, weight, result.values.view(), context);
   return result;
 }
 

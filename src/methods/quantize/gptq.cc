@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "methods/orders.h"
 #include "methods/quantize/quantizer.h"
 #include "methods/sweep.h"
@@ -17,12 +15,9 @@ QuantizedMatrix sweep_to_codes(ConstMatrixView weight, const NumberFormat& forma
   QuantizeOptions for_grid = options;
   for_grid.importance = importance;
   const QuantizedMatrix grid = quantize_matrix(weight, format, for_grid, context);
-  for (int64_t r = 0; r < weight.rows; ++r) {
-    std::copy_n(weight.row(r), weight.cols, values.row(r));
-  }
   const Sweep sweep{
       .factor = statistics.inputs->factor_by_norm(context), .mask = options.mask, .grid = &grid};
-  run_sweep(sweep, values, context);
+  run_sweep(sweep, weight, values, context);
   return codes_on_grid(grid, options.mask, values, context);
 }
 

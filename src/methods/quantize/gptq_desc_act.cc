@@ -29,12 +29,12 @@ QuantizedMatrix sweep_in_order(ConstMatrixView weight, const NumberFormat& forma
   }
   const GramFactor& by_norm = statistics.inputs->factor_by_norm(context);
   const std::vector<int64_t>& order = by_norm.order;
-  GramFactor factor{Matrix::copy_of(by_norm.upper.view()), by_norm.diagonal, order,
+  GramFactor factor{PaddedMatrix::copy_of(by_norm.upper.view()), by_norm.diagonal, order,
                     by_norm.damping};
   std::iota(factor.order.begin(), factor.order.end(), 0);
   Matrix swept = gathered_columns(weight, order);
   const QuantizedMatrix grid = quantize_matrix(swept.view(), format, options, context);
-  run_sweep({.factor = factor, .grid = &grid}, swept.view(), context);
+  run_sweep({.factor = factor, .grid = &grid}, swept.view(), swept.view(), context);
   QuantizedMatrix result = codes_on_grid(grid, nullptr, swept.view(), context);
   result.column_order.assign(order.begin(), order.end());
   for (int64_t r = 0; r < weight.rows; ++r) {

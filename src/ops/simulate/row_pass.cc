@@ -222,7 +222,10 @@ const float* RowPass::prepare(int64_t r, int64_t begin, int64_t count, Scratch& 
     kernels_->ranges(values, count, count, {&absmax_bits, nullptr, nullptr});
     if (absmax_bits >= kInfinityBits) return nullptr;
     const uint8_t* keep = steps_.mask->row(r) + begin;
-    for (int64_t i = 0; i < count; ++i) pruned[i] = keep[i] != 0 ? values[i] : 0.0f;
+    for (int64_t i = 0; i < count; ++i) {
+      const float value = values[i];  // read in any case, which lets the loop become vectors
+      pruned[i] = keep[i] != 0 ? value : 0.0f;
+    }
     values = pruned;
   }
   if (steps_.pattern == nullptr || steps_.quantize_first) return values;

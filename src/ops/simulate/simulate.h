@@ -36,7 +36,8 @@ struct SimulationResult {
 void simulate_matrix(ConstMatrixView values, const Simulation& simulation,
                      const SimulationResult& result, Context& context);
 
-/// quantize() of formats/quantized.h, and dequantize() of it into `simulated` unless that is null.
+/// quantize() of formats/quantized.h, and dequantize() of it into `simulated` unless that is null;
+/// it may be the values themselves.
 QuantizedMatrix quantize_matrix(ConstMatrixView values, const NumberFormat& format,
                                 const QuantizeOptions& options, Context& context,
                                 MatrixView simulated = {});
