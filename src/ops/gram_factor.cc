@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "core/error.h"
 #include "ops/cholesky.h"
@@ -42,22 +43,25 @@ PaddedMatrix reversed_gram(ConstMatrixView gram, std::span<const int64_t> order,
   return reversed;
 }
 
-/// R = J L J, and its columns divided by its diagonal.
-GramFactor forward_factor(const PaddedMatrix& reversed, std::span<const int64_t> order,
-                          Context& context) {
+/// R = J L J, and its columns divided by its diagonal. In place: every element below the diagonal
+/// has its own above it to go to.
+GramFactor forward_factor(PaddedMatrix reversed, std::span<const int64_t> order, Context& context) {
   const int64_t n = reversed.rows();
-  GramFactor factor{PaddedMatrix(n, n), {}, {order.begin(), order.end()}};
+  GramFactor factor{std::move(reversed), {}, {order.begin(), order.end()}};
+  PaddedMatrix& upper = factor.upper;
   std::vector<float> inverse;
   for (int64_t r = 0; r < n; ++r) {
-    factor.diagonal.push_back(reversed(n - 1 - r, n - 1 - r));
+    factor.diagonal.push_back(upper(n - 1 - r, n - 1 - r));
     inverse.push_back(1.0f / factor.diagonal.back());
   }
   for_rows(n, context, [&](int64_t r) {
-    float* row = factor.upper.row(r);
-    const float* from = reversed.row(n - 1 - r);
-    std::fill_n(row, r, 0.0f);
-    for (int64_t c = r; c < n; ++c) row[c] = from[n - 1 - c] * inverse[static_cast<size_t>(c)];
-    row[r] = 1.0f;
+    float* row = upper.row(r);
+    const float* from = upper.row(n - 1 - r);
+    for (int64_t c = r + 1; c < n; ++c) row[c] = from[n - 1 - c] * inverse[static_cast<size_t>(c)];
+  });
+  for_rows(n, context, [&](int64_t r) {
+    std::fill_n(upper.row(r), r, 0.0f);
+    upper(r, r) = 1.0f;
   });
   return factor;
 }
@@ -81,7 +85,7 @@ std::optional<GramFactor> factorise_gram(ConstMatrixView gram, std::span<const i
   for (int attempt = 0; attempt < 8 && part <= 1.0; ++attempt, part = std::max(10 * part, 1e-6)) {
     PaddedMatrix reversed = reversed_gram(gram, order, static_cast<float>(part * unit), context);
     if (!cholesky_lower(reversed.view(), context)) continue;
-    GramFactor factor = forward_factor(reversed, order, context);
+    GramFactor factor = forward_factor(std::move(reversed), order, context);
     factor.damping = part * unit;
     if (is_usable(factor)) return factor;
   }
