@@ -17,6 +17,9 @@ constexpr double kLeastGain = 2e-3;  // of the objective, for another pass
 /// copies of the curvature cheap.
 int64_t rows_of_task(int64_t rows) { return rows < 2048 ? 64 : 128; }
 
+/// Rows of one product with the Gram matrix, which is copied for each.
+int64_t rows_of_product(int64_t rows) { return rows < 2048 ? 64 : 512; }
+
 /// Columns in blocks that no group of the format crosses.
 std::vector<ColumnRange> blocks_of(int64_t cols, const Granularity& granularity) {
   int64_t width = kWidth;
@@ -30,11 +33,22 @@ std::vector<ColumnRange> blocks_of(int64_t cols, const Granularity& granularity)
   return blocks;
 }
 
+/// Of half the objective, (What - W) H.
+void measure_gradient(ConstMatrixView values, ConstMatrixView target, ConstMatrixView gram,
+                      MatrixView gradient) {
+  PaddedMatrix error(values.rows, values.cols);
+  for (int64_t r = 0; r < values.rows; ++r) {
+    for (int64_t c = 0; c < values.cols; ++c) error(r, c) = values(r, c) - target(r, c);
+  }
+  gemm(error.view(), gram, gradient);
+}
+
 /// Some rows of the weight, which nothing else depends on.
 class RowTile {
  public:
+  /// `gradient`: of all rows.
   RowTile(const DescentProblem& problem, const DescentGrid& kernels, MaskedCodes& state,
-          MatrixView values, ColumnRange rows)
+          MatrixView values, MatrixView gradient, ColumnRange rows)
       : kernels_(kernels.kernels()),
         granularity_(state.quantized.format.granularity),
         gram_(problem.inputs.gram()),
@@ -42,11 +56,10 @@ class RowTile {
         target_(problem.target.rows_from(rows.begin, rows.size())),
         first_row_(rows.begin),
         row_block_(problem.pattern, kernels, state.quantized, state.mask),
-        gradient_(rows.size(), values.cols) {}
+        gradient_(gradient.rows_from(rows.begin, rows.size())) {}
 
   /// The objective before and after.
   std::pair<double, double> run() {
-    measure();
     const std::vector<ColumnRange> blocks = blocks_of(values_.cols, granularity_);
     const double start = objective();
     double before = start, after = start;
@@ -64,15 +77,6 @@ class RowTile {
   }
 
  private:
-  /// The gradient of half the objective, (What - W) H.
-  void measure() {
-    Matrix error(values_.rows, values_.cols);
-    for (int64_t r = 0; r < values_.rows; ++r) {
-      for (int64_t c = 0; c < values_.cols; ++c) error(r, c) = values_(r, c) - target_(r, c);
-    }
-    gemm(error.view(), gram_, gradient_.view());
-  }
-
   double objective() const {
     double sum = 0;
     for (int64_t r = 0; r < values_.rows; ++r) {
@@ -138,7 +142,7 @@ class RowTile {
       if (bend <= 0) continue;
       row_block_.rescale(first_row_ + r, 0, values_.cols, values_.row(r), 1.0 - slope / bend);
     }
-    measure();
+    measure_gradient(values_, target_, gram_, gradient_);
   }
 
   const DescentKernels& kernels_;
@@ -148,7 +152,7 @@ class RowTile {
   ConstMatrixView target_;
   int64_t first_row_;
   DescentRowBlock row_block_;
-  Matrix gradient_;
+  MatrixView gradient_;
 };
 
 }  // namespace
@@ -160,10 +164,18 @@ DescentResult descend(const DescentProblem& problem, MaskedCodes& state, MatrixV
     const DescentGrid kernels(state.quantized.format);
     const int64_t height = rows_of_task(values.rows);
     const int64_t tiles = (values.rows + height - 1) / height;
+    PaddedMatrix gradient(values.rows, values.cols);
+    const int64_t strip = rows_of_product(values.rows);
+    context.threads.parallel_for((values.rows + strip - 1) / strip, [&](int64_t index) {
+      const int64_t r = index * strip, count = std::min(strip, values.rows - r);
+      measure_gradient(values.rows_from(r, count), problem.target.rows_from(r, count),
+                       problem.inputs.gram(), gradient.view().rows_from(r, count));
+    });
     std::vector<std::pair<double, double>> objectives(static_cast<size_t>(tiles));
     context.threads.parallel_for(tiles, [&](int64_t tile) {
       const ColumnRange rows{tile * height, std::min(values.rows, (tile + 1) * height)};
-      objectives[static_cast<size_t>(tile)] = RowTile(problem, kernels, state, values, rows).run();
+      objectives[static_cast<size_t>(tile)] =
+          RowTile(problem, kernels, state, values, gradient.view(), rows).run();
     });
     for (const auto& [before, after] : objectives) {
       result.before += before;
