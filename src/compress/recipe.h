@@ -46,8 +46,7 @@ struct RecipeStep {
   StepKind kind = StepKind::kSparsify;
   std::optional<SparsityPattern> pattern;  ///< sparsify, joint
   std::optional<NumberFormat> format;      ///< quantize, joint, activations
-  std::string
-      method;  ///< "magnitude", "rtn", "gain_mask"; of activations "static" or empty: dynamic
+  std::string method;  ///< "magnitude", "rtn", "gain_mask"; of activations empty too: dynamic
   std::vector<StepOverride> overrides;  ///< the last that matches wins
 };
 

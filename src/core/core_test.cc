@@ -181,7 +181,7 @@ TEST(PaddedMatrix, KeepsRowsApartThatWouldShareCacheSets) {
   }
 }
 
-TEST(Matrix, LargeOnesLieInWholeHugePages) {
+TEST(Matrix, LargeOnesBeginWhereAHugePageCan) {
   const Matrix small(1, 1), large(1024, 1024);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(small.data()) % 64, 0u);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(large.data()) % (size_t{2} << 20), 0u);

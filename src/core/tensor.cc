@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/error.h"
@@ -10,8 +11,8 @@ namespace scant {
 namespace {
 
 constexpr size_t kCacheLine = 64;
-constexpr int64_t kCacheLineFloats = 16;
-constexpr int64_t kConflictingFloats = 256;
+constexpr int64_t kCacheLineFloats = kCacheLine / sizeof(float);
+constexpr int64_t kConflictingFloats = 1024 / sizeof(float);
 constexpr size_t kHugePage = size_t{2} << 20;
 
 /// Asked for, not relied on: a matrix whose rows are pages apart costs a miss of the translation
@@ -20,13 +21,6 @@ void ask_for_huge_pages([[maybe_unused]] std::byte* data, [[maybe_unused]] size_
 #ifdef MADV_HUGEPAGE
   madvise(data, bytes, MADV_HUGEPAGE);
 #endif
-}
-
-void copy_rows(ConstMatrixView source, MatrixView target) {
-  if (source.cols == 0) return;
-  for (int64_t r = 0; r < source.rows; ++r) {
-    std::memcpy(target.row(r), source.row(r), static_cast<size_t>(source.cols) * sizeof(float));
-  }
 }
 
 }  // namespace
@@ -59,6 +53,11 @@ Buffer::Buffer(size_t bytes, Stream stream) : bytes_(bytes), stream_(stream) {
 
 void Buffer::Free::operator()(std::byte* data) const noexcept {
   ::operator delete(data, alignment);
+}
+
+void copy_rows(ConstMatrixView from, MatrixView to) {
+  if (from.cols == 0 || from.data == to.data) return;
+  for (int64_t r = 0; r < from.rows; ++r) std::copy_n(from.row(r), from.cols, to.row(r));
 }
 
 Matrix::Matrix(int64_t rows, int64_t cols)

@@ -93,6 +93,9 @@ struct BasicMatrixView {
 using MatrixView = BasicMatrixView<float>;
 using ConstMatrixView = BasicMatrixView<const float>;
 
+/// Copies a matrix into another of its shape; they may be the same but not overlap otherwise.
+void copy_rows(ConstMatrixView from, MatrixView to);
+
 /// An owned row-major float32 matrix without padding. Contents start uninitialised.
 class Matrix {
  public:

@@ -46,7 +46,7 @@ void measure_gradient(ConstMatrixView values, ConstMatrixView target, ConstMatri
 /// Some rows of the weight, which nothing else depends on.
 class RowTile {
  public:
-  /// `gradient`: of all rows.
+  /// `gradient`: that of all rows, of the values as they are.
   RowTile(const DescentProblem& problem, const DescentGrid& kernels, MaskedCodes& state,
           MatrixView values, MatrixView gradient, ColumnRange rows)
       : kernels_(kernels.kernels()),

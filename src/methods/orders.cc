@@ -31,9 +31,7 @@ MaskedCodes quantize_first(const CompressionProblem& problem, MatrixView values,
       values, {problem.pattern, problem.statistics, &result.quantized}, context);
   result.mask = std::move(pruned.mask);
   if (pruned.values.size() > 0) {
-    for (int64_t r = 0; r < values.rows; ++r) {
-      std::copy_n(pruned.values.row(r), values.cols, values.row(r));
-    }
+    copy_rows(pruned.values.view(), values);
     result.quantized = codes_on_grid(result.quantized, &result.mask, values, context);
   } else {
     prune_codes(result.quantized, result.mask, context);

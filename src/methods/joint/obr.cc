@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "methods/joint/joint_solver.h"
 #include "methods/support_least_squares.h"
 #include "methods/sweep.h"
@@ -32,9 +30,7 @@ MaskedCodes restore(const CompressionProblem& problem, MatrixView values, Contex
   MaskedCodes result;
   result.mask =
       wanda_pruner().prune(problem.weight, {problem.pattern, problem.statistics}, context).mask;
-  for (int64_t r = 0; r < values.rows; ++r) {
-    std::copy_n(problem.weight.row(r), values.cols, values.row(r));
-  }
+  copy_rows(problem.weight, values);
   // Pruned to kept.
   prune_values(values, result.mask, context);
   solve_on_support({problem.weight, inputs.gram(), factor.damping, result.mask}, values, kEffort,

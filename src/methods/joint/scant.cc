@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -70,22 +69,18 @@ Start best_start(const CompressionProblem& problem, Context& context) {
   return std::move(*best);
 }
 
-void copy_values(ConstMatrixView from, MatrixView to) {
-  for (int64_t r = 0; r < to.rows; ++r) std::copy_n(from.row(r), to.cols, to.row(r));
-}
-
 /// The best start, then descent.
 MaskedCodes descend_from_best(const CompressionProblem& problem, MatrixView values,
                               Context& context) {
   Start best = best_start(problem, context);
-  copy_values(best.values.view(), values);
+  copy_rows(best.values.view(), values);
   const Mask mask = best.codes.mask;
   const std::vector<float> scales = best.codes.quantized.scales;
   const std::vector<SuperScale> super_scales = best.codes.quantized.super_scales;
   const DescentResult result = descend(
       {problem.weight, *problem.statistics.inputs, &problem.pattern}, best.codes, values, context);
   if (result.after >= result.before) {
-    copy_values(best.values.view(), values);
+    copy_rows(best.values.view(), values);
     best.codes.mask = mask;
     best.codes.quantized.scales = scales;
     best.codes.quantized.super_scales = super_scales;

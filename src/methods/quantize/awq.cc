@@ -53,9 +53,7 @@ QuantizedMatrix search_exponent(ConstMatrixView weight, const NumberFormat& form
     tried.error = output_squared_error(weight, tried.values.view(), *statistics.inputs, context);
     if (!best || tried.error < best->error) best = std::move(tried);
   }
-  for (int64_t r = 0; r < weight.rows; ++r) {
-    std::copy_n(best->values.row(r), weight.cols, values.row(r));
-  }
+  copy_rows(best->values.view(), values);
   best->quantized.column_factors = std::move(best->factors);
   return std::move(best->quantized);
 }

@@ -41,11 +41,6 @@ void zero_pruned(const Mask& mask, MatrixView values) {
   }
 }
 
-void copy_rows(ConstMatrixView from, MatrixView to) {
-  if (from.data == to.data) return;
-  for (int64_t r = 0; r < from.rows; ++r) std::copy_n(from.row(r), from.cols, to.row(r));
-}
-
 // Any pattern and any format, step by step.
 void simulate_in_steps(ConstMatrixView values, const Simulation& simulation,
                        const SimulationResult& result, Context& context) {
